@@ -1,0 +1,311 @@
+"""The way through the house: the one place that knows the order of things."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weightlint import __version__, schema as schemas
+from weightlint.case import Case, Ledger
+from weightlint.checkpoint import Checkpoint, collector_off, open_target
+from weightlint.config import BadField, Config, MissingField
+from weightlint.config import read as read_config
+from weightlint.drawer import Drawer
+from weightlint.errors import UsageError, WeightlintError
+from weightlint.finding import Facts, Finding, Place, Report, Skip
+from weightlint.index import Fault, FaultKind
+from weightlint.names import natural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from weightlint.dialect import Dialect
+    from weightlint.quant import Quant
+    from weightlint.rule import Rule
+
+RULES: Drawer[Rule] = Drawer("rules", "RULE")
+QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
+DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
+MAX_FINDINGS = 10_000
+"""Findings kept of one rule; more are counted in the last one."""
+
+
+def check(
+    target: str,
+    *,
+    arch: str | None = None,
+    config: str | None = None,
+    schema: str | None = None,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Report:
+    """Check one checkpoint and return the report.
+
+    `target` is a folder, a tensor file, an index file or a snapshot. `select` and `ignore` are
+    rule names or prefixes of codes.
+
+    Raises:
+        WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
+    """
+    began = time.perf_counter()
+    with collector_off():
+        case = open_case(str(target), arch=arch, config=config, schema=schema)
+        findings, skips = run(case, chosen(select, ignore))
+    facts = _facts(case, time.perf_counter() - began)
+    return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
+
+
+def open_case(
+    target: str, *, arch: str | None = None, config: str | None = None, schema: str | None = None
+) -> Case:
+    """Read a checkpoint and work out what it should hold."""
+    if schema is None and arch is not None:
+        schemas.path(arch)
+    case = Case(open_target(target))
+    _configure(case, config)
+    if config is None and case.config is None and (arch or schema) and not _config_fault(case):
+        message = (
+            f"{target}: no config.json beside the tensors; without it the number of layers and "
+            "experts is not known. Give one with --config FILE"
+        )
+        raise UsageError(message)
+    _choose_schema(case, arch, schema)
+    _expand(case)
+    case.ledger = _ledger(case)
+    return case
+
+
+def _config_fault(case: Case) -> bool:
+    return any(fault.file == case.checkpoint.config_path for fault in case.checkpoint.faults)
+
+
+def _configure(case: Case, given: str | None) -> None:
+    from dataclasses import replace
+
+    if given is not None:
+        try:
+            raw: bytes | None = Path(given).read_bytes()
+        except OSError as error:
+            message = f"{given}: {error.strerror}; --config wants the config.json of the model"
+            raise UsageError(message) from error
+        case.checkpoint = replace(case.checkpoint, config=raw, config_path=given)
+    raw = case.checkpoint.config
+    if raw is None:
+        return
+    try:
+        case.config = read_config(raw, case.checkpoint.config_path)
+    except ValueError as error:
+        fault = _bad_config(case.checkpoint, str(error))
+        case.checkpoint = replace(case.checkpoint, faults=(*case.checkpoint.faults, fault))
+
+
+def _bad_config(checkpoint: Checkpoint, why: str) -> Fault:
+    path = checkpoint.config_path
+    return Fault(
+        kind=FaultKind.MALFORMED,
+        file=path,
+        message=f"{path} cannot be read: {why}",
+        cure="download it again, or give another with --config FILE",
+    )
+
+
+def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
+    if file is not None:
+        case.schema = schemas.read(Path(file))
+    elif arch is not None:
+        case.schema = schemas.load(arch)
+    elif case.config is not None:
+        name = schemas.detect(case.config)
+        case.schema = schemas.load(name) if name else None
+        if name is None:
+            said = ", ".join(case.config.architectures) or case.config.model_type or "none"
+            case.unexpanded = f"no schema for the architecture of the config ({said})"
+    else:
+        seen = schemas.recognise(case.index.families) if len(case.index) else []
+        hint = f"; the names look like {' or '.join(seen)}" if seen else ""
+        case.unexpanded = f"no {case.checkpoint.config_path} beside the tensors{hint}; give one with --config FILE"
+    case.arch = case.schema.name if case.schema else None
+
+
+def _expand(case: Case) -> None:
+    """Expand the schema, let the declared quant rewrite it, and join it in the files' spelling."""
+    if case.schema is None:
+        return
+    if case.config is None:
+        case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
+        return
+    from weightlint.expansion import expand
+    from weightlint.spelling import settle
+
+    try:
+        expected = expand(case.schema, case.config)
+        table = case.config.quantization
+        if table is not None:
+            case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
+            expected = case.quant.rewrite(expected, table) if case.quant else expected
+    except MissingField as error:
+        case.unexpanded = f"{case.config.path} has no field {error.name}"
+        return
+    except BadField as error:
+        case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error
+        return
+    case.plain = expected
+    if len(case.index) or case.checkpoint.faults or case.checkpoint.absent:
+        case.spelling = settle(case.index, expected, DIALECTS)
+
+
+def _ledger(case: Case) -> Ledger:
+    """Open the ledger without the symptoms that follow from files that could not be listed."""
+    ledger = Ledger(doubled=case.index.duplicates)
+    if case.spelling is None:
+        return ledger
+    joined = case.joined
+    ledger.missing = {slot: set(coords) for slot, coords in joined.missing.items()}
+    ledger.extra = {template: dict(rows) for template, rows in joined.extra.items()}
+    ledger.misfits = {slot: dict(kinds) for slot, kinds in joined.misfits.items()}
+    checkpoint = case.checkpoint
+    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps()):
+        ledger.missing.clear()
+    ledger.drop_missing({name for names in checkpoint.lost.values() for name in names})
+    return ledger
+
+
+def chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
+    """Return the rules of a run, in their turns."""
+
+    def named(rule: Rule, words: Sequence[str]) -> bool:
+        return any(rule.code.startswith(word) or rule.name == word for word in words)
+
+    rules = (rule for rule in RULES.values() if not select or named(rule, select))
+    return sorted((rule for rule in rules if not named(rule, ignore)), key=lambda rule: (rule.turn, rule.code))
+
+
+def run(case: Case, rules: Sequence[Rule]) -> tuple[list[Finding], list[Skip]]:
+    """Let every rule whose needs are met speak, in their turns."""
+    findings: list[Finding] = []
+    skips: list[Skip] = []
+    for rule in rules:
+        lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
+        if lacking is not None:
+            skips.append(Skip(rule.code, lacking))
+        else:
+            findings += _speak(case, rule)
+    return sorted(findings, key=_order), sorted(skips, key=lambda skip: skip.code)
+
+
+def _speak(case: Case, rule: Rule) -> Iterator[Finding]:
+    try:
+        found = list(rule.check(case))
+    except WeightlintError:
+        raise
+    except Exception as error:  # noqa: BLE001 -- one crashing rule must not hide what the others say
+        yield crashed(rule, error)
+        return
+    yield from found[:MAX_FINDINGS]
+
+
+def crashed(rule: Rule, error: Exception) -> Finding:
+    """Report a rule that crashed, as WL000."""
+    internal = RULES["internal"]
+    return internal.finding(
+        f"rule {rule.code} {rule.name} crashed: {type(error).__name__}: {error}",
+        place=Place(),
+        unit="rule",
+        cure="report it with the snapshot of this checkpoint (`weightlint snapshot`); --ignore "
+        f"{rule.code} leaves the rule out",
+    )
+
+
+def _order(finding: Finding) -> tuple[str, list[tuple[int, int, str]], str]:
+    first = next(iter((*finding.place.tensors, *finding.place.files)), "")
+    return finding.code, natural(first), finding.message
+
+
+def _facts(case: Case, seconds: float) -> Facts:
+    checkpoint = case.checkpoint
+    sizes = [file.size or 0 for file in checkpoint.index.files]
+    return Facts(
+        target=checkpoint.target,
+        arch=case.arch,
+        dialect=_dialect(case),
+        quant=case.quant.name if case.quant else None,
+        tensors=len(case.index),
+        checked=_checked(case),
+        files=len(sizes),
+        bytes=sum(sizes),
+        seconds=round(seconds, 3),
+    )
+
+
+def _dialect(case: Case) -> str | None:
+    if case.spelling is None:
+        return None
+    return case.spelling.dialect.name if case.spelling.dialect else "hf"
+
+
+def _checked(case: Case) -> int:
+    """Count the tensors that were compared: with the schema, or, where there is none, by the file rules."""
+    if case.spelling is not None:
+        return len(case.index)
+    return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """All tensors of one folded name, dtype and shape."""
+
+    pattern: str
+    count: int
+    dtype: str
+    shape: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the files hold, by family."""
+
+    facts: Facts
+    families: tuple[Family, ...]
+
+
+def inspect(target: str, *, config: str | None = None) -> Inspection:
+    """List the families of a checkpoint with counts, dtypes, shapes and bytes."""
+    began = time.perf_counter()
+    with collector_off():
+        case = Case(open_target(target))
+        _configure(case, config)
+        if case.config is not None:
+            case.arch = schemas.detect(case.config)
+        rows = sorted(_families(case), key=lambda family: natural(family.pattern))
+    return Inspection(_facts(case, time.perf_counter() - began), tuple(rows))
+
+
+def _families(case: Case) -> Iterator[Family]:
+    from weightlint.names import brace, pieces
+
+    index = case.index
+    for template, rows in index.families.items():
+        by_kind: dict[int, list[tuple[int, ...]]] = {}
+        for coord, row in rows.items():
+            by_kind.setdefault(index.kind_ids[row], []).append(coord)
+        for kind_id, coords in by_kind.items():
+            kind = index.kinds[kind_id]
+            size = sum(index.nbytes(rows[coord]) for coord in coords)
+            patterns = brace(pieces(template), coords)
+            shown = patterns[0] if len(patterns) == 1 else f"{patterns[0]} and {len(patterns) - 1} more"
+            shape = "?" if kind.shape is None else str(list(kind.shape))
+            yield Family(shown, len(coords), kind.dtype or "?", shape, size)
+
+
+def snapshot(target: str, output: str) -> int:
+    """Write names, dtypes, shapes, files and sizes of a checkpoint, folded; return the bytes written."""
+    from weightlint.formats import snapshot as form
+
+    with collector_off():
+        return form.write(open_target(target), Path(output))
+
+
+__all__ = ["Family", "Inspection", "check", "inspect", "open_case", "snapshot"]

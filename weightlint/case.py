@@ -1,0 +1,159 @@
+"""Everything that a rule may see of one run, worked out once.
+
+The ledger holds the symptoms that no rule has explained yet; a rule takes what it explains, so
+that one cause gives one finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from weightlint.rule import Need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from weightlint.checkpoint import Checkpoint
+    from weightlint.config import Config, FieldError
+    from weightlint.expected import Expected, Slot
+    from weightlint.index import Fault, FaultKind, Index, Kind
+    from weightlint.join import Extra, Joined
+    from weightlint.names import Coord, Template
+    from weightlint.quant import Quant
+    from weightlint.refit import Refit
+    from weightlint.schema import Schema
+    from weightlint.spelling import Spelling
+
+
+@dataclass
+class Ledger:
+    """Symptoms not yet explained.
+
+    `missing` are coordinates of slots that nothing fills, `extra` rows that no slot asked for,
+    `misfits` rows of a slot by a kind that it does not allow, `doubled` pairs of rows of one name.
+    """
+
+    missing: dict[Slot, set[Coord]] = field(default_factory=dict)
+    extra: Extra = field(default_factory=dict)
+    misfits: dict[Slot, dict[Kind, list[int]]] = field(default_factory=dict)
+    doubled: list[tuple[int, int]] = field(default_factory=list)
+
+    def take_missing(self, slot: Slot, coords: Iterable[Coord] | None = None) -> set[Coord]:
+        """Explain missing tensors of a slot, all or these; return which."""
+        there = self.missing.get(slot, set())
+        taken = set(there) if coords is None else there & set(coords)
+        left = there - taken
+        if left:
+            self.missing[slot] = left
+        else:
+            self.missing.pop(slot, None)
+        return taken
+
+    def take_extra(self, template: Template, coords: Iterable[Coord] | None = None) -> dict[Coord, int]:
+        """Explain extra rows of a family, all or these; return them."""
+        there = self.extra.get(template, {})
+        wanted = set(there) if coords is None else set(coords) & set(there)
+        taken = {coord: there[coord] for coord in wanted}
+        left = {coord: row for coord, row in there.items() if coord not in wanted}
+        if left:
+            self.extra[template] = left
+        else:
+            self.extra.pop(template, None)
+        return taken
+
+    def take_misfits(self, slot: Slot, kind: Kind) -> list[int]:
+        """Explain the rows of a slot that have this kind; return them."""
+        kinds = self.misfits.get(slot, {})
+        rows = kinds.pop(kind, [])
+        if not kinds:
+            self.misfits.pop(slot, None)
+        return rows
+
+    def drop_missing(self, names: set[str]) -> int:
+        """Explain missing tensors by name; return how many."""
+        before = sum(map(len, self.missing.values()))
+        for slot in list(self.missing):
+            self.take_missing(slot, [coord for coord in self.missing[slot] if slot.name(coord) in names])
+        return before - sum(map(len, self.missing.values()))
+
+
+@dataclass
+class Case:
+    """One checkpoint under check, with what it should be.
+
+    `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
+    files' spelling. `unexpanded` says why there is none.
+    """
+
+    checkpoint: Checkpoint
+    config: Config | None = None
+    arch: str | None = None
+    schema: Schema | None = None
+    quant: Quant | None = None
+    plain: Expected | None = None
+    spelling: Spelling | None = None
+    unexpanded: str = "no architecture"
+    bad_field: FieldError | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @property
+    def index(self) -> Index:
+        """Rows of the member files."""
+        return self.checkpoint.index
+
+    @property
+    def joined(self) -> Joined:
+        """The join in the files' spelling; only for rules that need `EXPECTED`."""
+        if self.spelling is None:
+            message = "a rule without Need.EXPECTED asked for the join"
+            raise AssertionError(message)
+        return self.spelling.joined
+
+    @cached_property
+    def refits(self) -> tuple[Refit, ...]:
+        """Config fields that, with another value, would explain symptoms of the ledger."""
+        from weightlint.refit import refits
+
+        return tuple(refits(self))
+
+    def faults(self, *kinds: FaultKind) -> Iterator[Fault]:
+        """Yield the faults of files of these kinds."""
+        return (fault for fault in self.checkpoint.faults if fault.kind in kinds)
+
+    def lacks(self, need: Need) -> str | None:
+        """Say why a need is not met, or None if it is."""
+        match need:
+            case Need.TABLE if not len(self.index):
+                return "no tensor could be listed"
+            case Need.HEADERS if self.checkpoint.names_only:
+                return "only an index file was given: no headers, so no dtypes and shapes"
+            case Need.CONFIG if self.config is None:
+                return f"no {self.checkpoint.config_path}; give one with --config FILE"
+            case Need.EXPECTED if self.spelling is None:
+                return self.unexpanded
+        return None
+
+    def lost_by_file(self) -> Mapping[str, list[str]]:
+        """Tensors that the index file places in files that could not be listed."""
+        return self.checkpoint.lost
+
+    def sibling_files(self, slot: Slot, coords: Iterable[Coord]) -> tuple[str, ...]:
+        """Return the files that hold the nearest tensors of the same layer: where one should be."""
+        numbers = {coord[0] for coord in coords if coord}
+        rows = [
+            row
+            for other, there in self.joined.matched.items()
+            if other.axes[:1] == slot.axes[:1] or other.literals[0] == slot.literals[0]
+            for row in there[:: max(1, len(there) // 512)]
+            if not numbers or self._number(other, row) in numbers
+        ]
+        files = [self.index.file(row) for row in rows]
+        return tuple(dict.fromkeys(files))[:3]
+
+    def _number(self, slot: Slot, row: int) -> int | None:
+        name = self.index.names[row]
+        head = slot.literals[0]
+        digits = name[len(head) :].split(".", 1)[0] if name.startswith(head) else ""
+        return int(digits) if digits.isdigit() else None

@@ -1,0 +1,345 @@
+"""One model's files: found by looking, read header by header, nothing judged yet.
+
+What is wrong with a file becomes a `Fault`; no OSError leaves this room except for the target
+itself, which is the user's word and so a `UsageError`.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weightlint import weight_map
+from weightlint.errors import UsageError, nearest
+from weightlint.foreign import AGAIN
+from weightlint.formats import safetensors
+from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
+from weightlint.names import natural, patterns
+from weightlint.weight_map import WeightMap, by_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from weightlint.store import Store
+
+MAX_CONFIG = 1 << 26
+UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
+_DOWNLOADS = ".cache/huggingface/download"
+_BESIDE = re.compile(r"(adapter_|training_args|optimizer|scheduler|rng_state|scaler)")
+_SERIES = re.compile(r"(?P<stem>.*?)-?(?P<at>\d+)-of-(?P<of>\d+)(?P<end>.*)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """What is there, and what the index file says should be.
+
+    `index` has the rows of the member files, `strays` those of tensor files beside them that the
+    weight map does not name. `absent` are member files that are not there. `config` is the text of
+    the config file, None without one.
+    """
+
+    target: str
+    store: Store | None = None
+    index: Index = field(default_factory=Index)
+    strays: Index = field(default_factory=Index)
+    map: WeightMap | None = None
+    other_maps: tuple[WeightMap, ...] = ()
+    absent: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    config: bytes | None = None
+    config_path: str = "config.json"
+    names_only: bool = False
+
+    @property
+    def lost_files(self) -> frozenset[str]:
+        """Member files of which no tensor could be listed."""
+        broken = (fault.file for fault in self.faults if fault.lost)
+        return frozenset((*self.absent, *broken))
+
+    @property
+    def lost(self) -> dict[str, list[str]]:
+        """Tensors that the index file places in files that could not be listed, by file."""
+        if self.map is None or not self.lost_files:
+            return {}
+        return {file: names for file, names in by_file(self.map.entries).items() if file in self.lost_files}
+
+    def series_gaps(self) -> list[str]:
+        """Return the files that a numbered series lacks, where no index file says what belongs to it."""
+        if self.map is not None:
+            return []
+        series: dict[tuple[str, int, str], dict[int, str]] = {}
+        for file in self.index.files:
+            if match := _SERIES.fullmatch(file.path):
+                key = (match["stem"], int(match["of"]), match["end"])
+                series.setdefault(key, {})[int(match["at"])] = file.path
+        return [gap for key, found in series.items() for gap in _gaps(key[1], found)]
+
+
+def _gaps(of: int, found: dict[int, str]) -> Iterator[str]:
+    first = 0 if 0 in found else 1
+    if len(found) >= of or of > 100_000:
+        return
+    sample = next(iter(found.values()))
+    at = _SERIES.fullmatch(sample)
+    assert at is not None
+    for number in range(first, first + of):
+        if number not in found:
+            yield f"{sample[: at.start('at')]}{number:0{len(at['at'])}d}{sample[at.end('at') :]}"
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Keep the garbage collector from walking a million fresh tuples again and again."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def open_target(target: str) -> Checkpoint:
+    """Read the headers of what the user points at: folder, tensor file, index file or snapshot.
+
+    Raises:
+        UsageError: there is nothing of that name, or nothing in it that can be read.
+    """
+    from weightlint.stores.local import LocalStore
+
+    path = Path(target)
+    if not path.exists() and not path.is_symlink():
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        message = f"{target}: no such file or folder{nearest(path.name, beside)}"
+        raise UsageError(message)
+    with collector_off():
+        if path.is_dir():
+            path = _revision(path)
+            return open_folder(LocalStore(path), target=target)
+        store = LocalStore(path.parent)
+        if weight_map.is_index(path.name):
+            return open_folder(store, target=target, wanted=path.name)
+        if path.name.endswith((".json", ".json.gz")):
+            from weightlint.formats import snapshot
+
+            return snapshot.read(path, target=target)
+        return open_files(store, [path.name], target=target)
+
+
+def _revision(folder: Path) -> Path:
+    """Step into the snapshot of a Hugging Face cache folder (`models--org--name`)."""
+    revisions = sorted((folder / "snapshots").glob("*/")) if (folder / "snapshots").is_dir() else []
+    if not revisions:
+        return folder
+    main = folder / "refs" / "main"
+    if main.is_file() and (folder / "snapshots" / main.read_text().strip()).is_dir():
+        return folder / "snapshots" / main.read_text().strip()
+    if len(revisions) == 1:
+        return revisions[0]
+    listed = ", ".join(str(revision) for revision in revisions[:5])
+    message = f"{folder} is a cache with {len(revisions)} revisions; name one: {listed}"
+    raise UsageError(message)
+
+
+def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint:
+    """Read these files as a whole checkpoint, without looking at what lies beside them."""
+    reader = _Reader(store)
+    index = reader.read_all(files)
+    config, faults = _config(store)
+    return Checkpoint(
+        target=target,
+        store=store,
+        index=index,
+        absent=tuple(reader.absent),
+        faults=(*reader.faults, *faults),
+        config=config,
+    )
+
+
+def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Checkpoint:
+    """Read a folder; `wanted` is the index file to go by, else the best one is chosen.
+
+    Raises:
+        UsageError: the folder holds nothing that can be read.
+    """
+    names = store.names()
+    maps, faults = _maps(store, [wanted] if wanted else names)
+    main = _main(maps, names)
+    present = [name for name in names if name.endswith(safetensors.SUFFIXES) and not _BESIDE.match(name)]
+    files = list(dict.fromkeys(main.entries.values())) if main else present
+    config, config_faults = _config(store)
+    faults += config_faults
+    if main and (wanted or not _readable(files)) and not _any_there(store, files):
+        return _names_only(target, store, main, faults, config)
+    _refuse_nothing(target, names, files, faults)
+    members = [file for file in files if file.endswith(safetensors.SUFFIXES)]
+    faults += _mixed(main, files)
+    reader = _Reader(store)
+    index = reader.read_all(members)
+    strays = reader.read_all([file for file in present if file not in set(files)])
+    return Checkpoint(
+        target=target,
+        store=store,
+        index=index,
+        strays=strays,
+        map=main,
+        other_maps=tuple(it for it in maps if it is not main),
+        absent=tuple(reader.absent),
+        unfinished=tuple(_unfinished(store, names)),
+        faults=(*faults, *reader.faults),
+        config=config,
+    )
+
+
+def _maps(store: Store, names: Sequence[str]) -> tuple[list[WeightMap], list[Fault]]:
+    maps: list[WeightMap] = []
+    faults: list[Fault] = []
+    for name in filter(weight_map.is_index, names):
+        try:
+            with store.open(name) as blob:
+                reading = weight_map.read(blob, name)
+        except OSError as error:
+            faults.append(_unreadable(store, name, error))
+            continue
+        faults += reading.faults
+        if reading.map is not None:
+            maps.append(reading.map)
+    return maps, faults
+
+
+def _main(maps: Sequence[WeightMap], names: Sequence[str]) -> WeightMap | None:
+    """Choose the index to go by: the usual name, else the most tensors in files that are there."""
+    there = set(names)
+
+    def worth(it: WeightMap) -> tuple[bool, bool, int]:
+        files = set(it.entries.values())
+        return bool(files & there), it.path == "model.safetensors.index.json", len(it.entries)
+
+    return max(maps, key=worth, default=None)
+
+
+def _readable(files: Sequence[str]) -> bool:
+    return any(file.endswith(safetensors.SUFFIXES) for file in files)
+
+
+def _any_there(store: Store, files: Sequence[str]) -> bool:
+    folders = {file.rpartition("/")[0] for file in files}
+    there = {f"{folder}/{name}".lstrip("/") for folder in folders for name in store.names(folder)}
+    return any(file in there and file.endswith(safetensors.SUFFIXES) for file in files)
+
+
+def _names_only(
+    target: str, store: Store, main: WeightMap, faults: list[Fault], config: bytes | None
+) -> Checkpoint:
+    index = Index()
+    for file, names in by_file(main.entries).items():
+        blank = [0] * len(names)
+        index.add(file, Header(names=names, kinds=[UNKNOWN], kind_ids=blank, starts=blank, stops=blank))
+    return Checkpoint(
+        target=target, store=store, index=index, map=main, faults=tuple(faults), config=config, names_only=True
+    )
+
+
+def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], faults: Sequence[Fault]) -> None:
+    if files or faults:
+        return
+    other = sorted({Path(name).suffix for name in names} & {".gguf", ".bin", ".pt", ".pth"})
+    what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
+    message = f"{target}: no *.safetensors file and no *.index.json in this folder{what}"
+    raise UsageError(message)
+
+
+def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:
+    other = [file for file in files if not file.endswith(safetensors.SUFFIXES)]
+    if main is None or not other:
+        return []
+    names = [name for name, file in main.entries.items() if file in set(other)]
+    message = (
+        f"{main.path} places {len(names):,} tensors in {', '.join(map(repr, other[:3]))}, which "
+        "is no safetensors file: loaders leave them out, or unpickle them"
+    )
+    cure = "convert these tensors to safetensors and rebuild the index"
+    return [
+        Fault(kind=FaultKind.ODD, file=main.path, message=message, tensors=tuple(patterns(names)), cure=cure)
+    ]
+
+
+def _unfinished(store: Store, names: Sequence[str]) -> list[str]:
+    cached = [f"{_DOWNLOADS}/{name}" for name in store.names(_DOWNLOADS)]
+    return [name for name in (*names, *cached) if name.endswith(UNFINISHED)]
+
+
+def _config(store: Store) -> tuple[bytes | None, list[Fault]]:
+    if "config.json" not in store.names():
+        return None, []
+    try:
+        with store.open("config.json") as blob:
+            if blob.size <= MAX_CONFIG:
+                return blob.read(0, blob.size), []
+            message = f"config.json has {blob.size:,} bytes, the limit is {MAX_CONFIG:,}"
+    except OSError as error:
+        message = f"config.json cannot be read: {error.strerror}"
+    return None, [Fault(kind=FaultKind.UNREADABLE, file="config.json", message=message, cure=AGAIN)]
+
+
+def _unreadable(store: Store, path: str, error: OSError) -> Fault:
+    link = store.link(path)
+    where = f" (a link to {link})" if link else ""
+    return Fault(
+        kind=FaultKind.UNREADABLE,
+        file=path,
+        message=f"{path}{where} cannot be read: {error.strerror or error}",
+        cure="make it a readable file, or download it again",
+        lost=True,
+    )
+
+
+class _Reader:
+    """Reads headers one after the other and remembers what went wrong."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.absent: list[str] = []
+        self.faults: list[Fault] = []
+
+    def read_all(self, files: Sequence[str]) -> Index:
+        """Read the headers of these files, in natural order."""
+        index = Index()
+        for path in sorted(files, key=natural):
+            header = self._read(path)
+            if header is not None:
+                index.add(path, header)
+                self.faults += header.faults
+        return index
+
+    def _read(self, path: str) -> Header | None:
+        try:
+            with self.store.open(path) as blob:
+                return safetensors.read(blob, path)
+        except FileNotFoundError:
+            if not self.store.link(path) and not self._is_link(path):
+                self.absent.append(path)
+                return None
+            self.faults.append(_dangling(path))
+        except OSError as error:
+            self.faults.append(_unreadable(self.store, path, error))
+        return None
+
+    def _is_link(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return name in self.store.names(folder)
+
+
+def _dangling(path: str) -> Fault:
+    return Fault(
+        kind=FaultKind.UNREADABLE,
+        file=path,
+        message=f"{path} is a link to a file that is not there",
+        cure="download it again: a cache was cleaned or copied without its blobs",
+        lost=True,
+    )

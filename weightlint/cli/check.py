@@ -1,0 +1,129 @@
+"""`weightlint check`: options, settings, the API, the report in its formats, the exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from weightlint.cli._choices import complete_arch, complete_format, complete_rule
+
+if TYPE_CHECKING:
+    from weightlint.settings import Settings
+
+LIMITS = """\b
+Exit codes:
+  0  clean
+  1  findings at or above --fail-on
+  2  wrong usage, or weightlint itself failed
+  3  nothing could be read or checked
+
+\b
+Limits for what a file may ask of this machine; beyond one is a finding or an error, never a crash:
+  safetensors header  100,000,000 bytes (as the safetensors library)
+  JSON                nesting as deep as the parser of Python allows
+  tensor              rank 64, name 1,024 bytes
+  index file          1 GB
+  config              10,000 layers, 100,000 experts
+  findings            10,000 of one rule; text shows 10 of each
+
+\b
+Settings: the nearest weightlint.toml, or pyproject.toml with [tool.weightlint], from the current
+folder upwards; keys arch, config, fail-on, format, ignore, select. One that lies in the folder
+that is checked is not read: a checkpoint must not silence its own findings."""
+
+
+@click.command("check", epilog=LIMITS)
+@click.argument("target", metavar="PATH")
+@click.option(
+    "--arch",
+    metavar="NAME",
+    shell_complete=complete_arch,
+    help="Architecture, if the config does not tell: see `weightlint schema list`.",
+)
+@click.option("--config", metavar="FILE", help="The model's config.json, if not beside the files.")
+@click.option("--schema", metavar="FILE", help="Your own schema, TOML or JSON, in place of --arch.")
+@click.option(
+    "--format",
+    multiple=True,
+    metavar="FORMAT[=FILE]",
+    shell_complete=complete_format,
+    help="Output format, text if none is given; several may each have a file.",
+)
+@click.option("--output", metavar="FILE", help="File of the last format; standard output if none.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="RULE,...",
+    shell_complete=complete_rule,
+    help="Run these rules only: names, codes or beginnings of codes such as WL2.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="RULE,...",
+    shell_complete=complete_rule,
+    help="Leave these rules out; wins over --select.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(("info", "warning", "error")),
+    help="Lowest level that gives exit code 1; error if none is given.",
+)
+@click.option("--settings", metavar="FILE", help="Read settings from this file.")
+@click.option("--no-settings", is_flag=True, help="Read no settings.")
+def check(
+    target: str,
+    *,
+    settings: str | None,
+    no_settings: bool,
+    output: str | None,
+    schema: str | None,
+    **given: Any,  # noqa: ANN401 - the options that are fields of Settings, as click read them
+) -> int:
+    """Tell whether a checkpoint will load.
+
+    PATH is a folder, a tensor file, an index file or a snapshot. Only headers are read.
+    """
+    from weightlint import api
+    from weightlint.cli._choices import selectors
+    from weightlint.cli._reports import destinations, write
+    from weightlint.errors import UsageError
+    from weightlint.finding import Level
+
+    if schema and given["arch"]:
+        message = "--arch and --schema both name an architecture; keep one"
+        raise UsageError(message)
+    chosen = _settings(target, settings, off=no_settings).over(given)
+    places = destinations(chosen.format, output)
+    report = api.check(
+        target,
+        arch=None if schema else chosen.arch,
+        config=chosen.config,
+        schema=schema,
+        select=selectors(chosen.select),
+        ignore=selectors(chosen.ignore),
+    )
+    write(report, places)
+    return report.exit_code(Level[chosen.fail_on.upper()])
+
+
+def _settings(target: str, file: str | None, *, off: bool) -> Settings:
+    from weightlint import settings as room
+
+    if off:
+        return room.Settings()
+    if file is not None:
+        return room.read(Path(file))
+    nearest = room.find(Path.cwd())
+    if nearest is None:
+        return room.Settings()
+    if room.inside(nearest, target):
+        note = f"{nearest} lies inside the checkpoint and is not read; --settings FILE reads it"
+        click.echo(f"weightlint: {note}", err=True)
+        return room.Settings()
+    return room.read(nearest)
+
+
+COMMAND = check

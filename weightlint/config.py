@@ -1,0 +1,173 @@
+"""Read-only view of a model's config: names, aliases, nesting, defaults, types and limits.
+
+Says which field is missing or bad; knows nothing of tensors.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_INT = 2**53
+"""No dimension or count of a model is larger; what is, is damage."""
+
+
+class FieldError(Exception):
+    """A config field that a schema needs cannot be used."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} {why}")
+        self.name = name
+        self.why = why
+
+
+class MissingField(FieldError):
+    """A config field that a schema needs is not there."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "is not in the config")
+
+
+class BadField(FieldError):
+    """A config field has a value that no model can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldSpec:
+    """How a schema reads one field: a line of its `[config]` table."""
+
+    type: str = "int"
+    aliases: tuple[str, ...] = ()
+    default: str | None = None
+    each: str | None = None
+    over: str = "layer"
+    nullable: bool = False
+    min: str | None = None
+    max: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The parsed config file; `changes` are fields replaced to try out another value."""
+
+    data: Mapping[str, Any]
+    path: str = "config.json"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
+        """Look a name up in the nested config `scope`, then at the top; a dotted name is absolute."""
+        if name in self.changes:
+            return True, self.changes[name]
+        if "." in name:
+            return _walk(self.data, name)
+        if scope:
+            there, inner = _walk(self.data, scope)
+            if there and isinstance(inner, dict) and name in inner:
+                return True, inner[name]
+        return (True, self.data[name]) if name in self.data else (False, None)
+
+    def with_change(self, name: str, value: object) -> Config:
+        """Return the config as it would be with another value of one field."""
+        return Config(self.data, self.path, {**self.changes, name: value})
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Class names that the config declares."""
+        listed = self.data.get("architectures")
+        return tuple(name for name in listed if isinstance(name, str)) if isinstance(listed, list) else ()
+
+    @property
+    def model_type(self) -> str | None:
+        """Model type that the config declares."""
+        value = self.data.get("model_type")
+        return value if isinstance(value, str) else None
+
+    @property
+    def quantization(self) -> Mapping[str, Any] | None:
+        """The quantisation table that the config declares, wherever it stands."""
+        for holder in (self.data, self.data.get("text_config")):
+            if isinstance(holder, dict) and isinstance(holder.get("quantization_config"), dict):
+                return dict(holder["quantization_config"])
+        return None
+
+
+def _walk(data: Mapping[str, Any], dotted: str) -> tuple[bool, Any]:
+    value: Any = data
+    for part in dotted.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False, None
+        value = value[part]
+    return True, value
+
+
+def read(raw: bytes, path: str = "config.json") -> Config:
+    """Parse a config file.
+
+    Raises:
+        ValueError: not a JSON object; the text says where it breaks.
+    """
+    try:
+        data = json.loads(raw.decode("utf-8-sig"))
+    except RecursionError as error:
+        message = "nested too deeply"
+        raise ValueError(message) from error
+    if not isinstance(data, dict):
+        message = f"a JSON {type(data).__name__} where an object is needed"
+        raise ValueError(message)  # noqa: TRY004 -- one kind of error for every unusable text
+    return Config(data, path)
+
+
+def checked(spec: FieldSpec, name: str, value: object, bound: Callable[[str], int]) -> Any:
+    """Return the value in the type that the spec names; `bound` computes its limits.
+
+    Raises:
+        BadField: wrong type, or outside the limits.
+    """
+    value = _typed(spec.type, name, value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        low = bound(spec.min) if spec.min else 0
+        if value < low:
+            raise BadField(name, f"is {value}, below {low}")
+        if spec.max and value > (high := bound(spec.max)):
+            raise BadField(name, f"is {value}, above {spec.max} = {high}")
+    return value
+
+
+def _typed(kind: str, name: str, value: object) -> Any:
+    if isinstance(value, float) and kind == "int" and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise BadField(name, f"is {float(value):.3g}, which no model has" if abs(value) < 1e300 else "has over 300 digits")
+    if _fits(kind, value):
+        return value
+    raise BadField(name, f"is {_shown(value)}, not {_ARTICLE.get(kind, kind)}")
+
+
+def _fits(kind: str, value: object) -> bool:
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    match kind:
+        case "int":
+            return is_int
+        case "float":
+            return is_int or isinstance(value, float)
+        case "bool":
+            return isinstance(value, bool) or value in (0, 1)
+        case "str":
+            return isinstance(value, str)
+        case "list":
+            return isinstance(value, (list, str))
+        case "map":
+            return isinstance(value, dict)
+    return True
+
+
+_ARTICLE = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "list": "a list", "map": "a table"}
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

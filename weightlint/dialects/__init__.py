@@ -1,0 +1,1 @@
+"""Dialects: other spellings of the same model, one file per dialect."""

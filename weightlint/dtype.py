@@ -1,0 +1,68 @@
+"""One open table of element types: size, kind and the spelling of each format.
+
+A block type (ggml) counts bytes per block of elements; a plain type is a block of one or, below
+a byte, of the elements that fill one byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Shape = tuple[int, ...]
+"""Element counts, row-major, outermost first: `[out, in]` for a linear weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class DType:
+    """One element type. `bits` is the size of one element; `kind` float, int, bool or complex."""
+
+    name: str
+    bits: int
+    kind: str
+
+    def nbytes(self, shape: Shape) -> int | None:
+        """Return the bytes of a tensor of this shape, or None if they are not whole."""
+        total = prod(shape) * self.bits
+        return None if total % 8 else total // 8
+
+
+def _table(*rows: tuple[str, int, str]) -> Mapping[str, DType]:
+    return {name: DType(name, bits, kind) for name, bits, kind in rows}
+
+
+SAFETENSORS = _table(
+    # safetensors/src/tensor.rs, enum Dtype of release 0.8.0
+    ("BOOL", 8, "bool"),
+    ("F4", 4, "float"),
+    ("F6_E2M3", 6, "float"),
+    ("F6_E3M2", 6, "float"),
+    ("U8", 8, "int"),
+    ("I8", 8, "int"),
+    ("F8_E5M2", 8, "float"),
+    ("F8_E4M3", 8, "float"),
+    ("F8_E8M0", 8, "float"),
+    ("F8_E4M3FNUZ", 8, "float"),
+    ("F8_E5M2FNUZ", 8, "float"),
+    ("I16", 16, "int"),
+    ("U16", 16, "int"),
+    ("F16", 16, "float"),
+    ("BF16", 16, "float"),
+    ("I32", 32, "int"),
+    ("U32", 32, "int"),
+    ("F32", 32, "float"),
+    ("C64", 64, "complex"),
+    ("F64", 64, "float"),
+    ("I64", 64, "int"),
+    ("U64", 64, "int"),
+)
+
+FLOATS = frozenset({"BF16", "F16", "F32"})
+"""Types in which a plain (not quantised) weight may be stored."""
+
+FP8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
+"""Eight-bit floats: meaningless as weights without a scale."""

@@ -1,0 +1,35 @@
+"""Errors that stop a run: weightlint itself could not look.
+
+What is wrong with a checkpoint is never an exception, it is a `Finding`; a check that does not
+apply is a `Skip`. Only these leave the API:
+
+    WeightlintError           exit code 2, one line on stderr
+      UsageError              the command asks for what is not there: path, option, architecture
+      SchemaError             a schema file is wrong
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class WeightlintError(Exception):
+    """Base of every error that weightlint raises on purpose."""
+
+
+class UsageError(WeightlintError):
+    """The request cannot be carried out as it was made."""
+
+
+class SchemaError(WeightlintError):
+    """A schema file is not valid, or expands to something impossible."""
+
+
+def nearest(word: str, known: Iterable[str], *, limit: int = 3) -> str:
+    """Return a hint like ` (nearest: a, b)` for a misspelt word, or an empty text."""
+    close = difflib.get_close_matches(word, list(known), n=limit, cutoff=0.5)
+    return f" (nearest: {', '.join(close)})" if close else ""

@@ -1,0 +1,1 @@
+"""Outputs: Report to stream, one file per format."""

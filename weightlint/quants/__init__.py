@@ -1,0 +1,1 @@
+"""Quants: what a quantisation scheme makes of the expectation, one file per scheme."""

@@ -1,0 +1,1 @@
+"""Rules: one check per file; the file's docstring is the rule's page."""

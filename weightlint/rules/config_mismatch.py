@@ -1,0 +1,112 @@
+"""The config describes another model than the tensors.
+
+Checks: values that no model can have; fields that, with one other value, explain what is missing, extra or misshapen; architecture.
+Matters: with a config of another size a loader fails on the first tensor that differs, and names only that one.
+Example: num_hidden_layers is 62, the tensors are those of 61 layers.
+Cure: take the config.json of the very checkpoint; the message names the field and the value that fits.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint import schema as schemas
+from weightlint.finding import Level, Place
+from weightlint.rule import Need, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+    from weightlint.refit import Refit
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Report a bad field; else another architecture; else the field that explains most."""
+    config = case.checkpoint.config_path
+    if case.bad_field is not None:
+        yield RULE.finding(
+            f"{config}: {case.bad_field}",
+            place=Place(files=(config,)),
+            unit="file",
+            cure=f"correct {case.bad_field.name}, or download the config of this checkpoint again",
+        )
+    if case.spelling is None:
+        return
+    other = _other_architecture(case)
+    if other is not None:
+        yield other
+        return
+    for refit in case.refits:
+        yield _misfit(case, refit)
+
+
+def _other_architecture(case: Case) -> Finding | None:
+    """Recognise the tensors of another schema, where hardly any of this one's were found."""
+    joined, declared = case.joined, schemas.detect(case.config) if case.config else None
+    lost = 2 * joined.unmet > joined.expected.count
+    contradicted = declared is not None and declared != case.arch and bool(joined.unmet)
+    if not (lost or contradicted):
+        return None
+    seen = schemas.recognise(case.index.families)
+    if case.arch in seen or not (seen or contradicted):
+        return None
+    assert case.config is not None
+    says = f"{case.checkpoint.config_path} says {', '.join(case.config.architectures) or case.config.model_type or 'nothing'}"
+    looks = f"the names are those of {' or '.join(seen)}" if seen else says
+    count = joined.expected.count
+    for slot in list(case.ledger.missing):
+        case.ledger.take_missing(slot)
+    for template in list(case.ledger.extra):
+        case.ledger.take_extra(template)
+    case.ledger.misfits.clear()
+    return RULE.finding(
+        f"this is no {case.arch} checkpoint: {looks}",
+        place=Place(files=(case.checkpoint.config_path,)),
+        count=count,
+        expected=f"{count:,} tensors of {case.arch}",
+        found=f"{count - joined.unmet:,} of them; {says}",
+        cure=f"check with --arch {(seen or [declared])[0]}, or give the config of this checkpoint with --config FILE",
+    )
+
+
+def _misfit(case: Case, refit: Refit) -> Finding:
+    from weightlint.names import patterns
+
+    ledger, index = case.ledger, case.index
+    names = refit.explained
+    ledger.drop_missing(set(names))
+    for template in list(ledger.extra):
+        ledger.take_extra(template, [c for c, row in ledger.extra[template].items() if index.names[row] in names])
+    for slot in list(ledger.misfits):
+        for kind in list(ledger.misfits[slot]):
+            if all(index.names[row] in names for row in ledger.misfits[slot][kind]):
+                ledger.take_misfits(slot, kind)
+    config = case.checkpoint.config_path
+    files = dict.fromkeys(index.file(index.rows[name]) for name in sorted(names) if name in index.rows)
+    return RULE.finding(
+        f"{config} says {refit.field} = {_json(refit.said)}, the tensors are those of {_json(refit.fits)}",
+        place=Place(tensors=tuple(patterns(names)), files=(config, *list(files)[:2])),
+        count=len(names),
+        expected=f"{refit.field} = {_json(refit.said)}",
+        found=f"{len(names):,} tensors that fit {refit.field} = {_json(refit.fits)}",
+        cure=f"set {refit.field} to {_json(refit.fits)}, or take the config.json and the files of one revision; "
+        "if the config is right, the named tensors are missing or foreign",
+    )
+
+
+def _json(value: object) -> str:
+    from json import dumps
+
+    return dumps(value)
+
+
+RULE = Rule(
+    code="WL303",
+    name="config-mismatch",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    turn=26,
+)

@@ -1,0 +1,67 @@
+"""The same tensor, or a second set of weights, is there twice.
+
+Checks: names that stand in several files; tensor files that repeat what the indexed shards hold.
+Matters: loaders keep whichever comes last, in an order that nobody chose.
+Example: o_proj.weight of layer 2 is in shard 1 and in shard 2, with different bytes.
+Cure: keep one file of each tensor: delete the stray one, or name the right one in the index.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.finding import Level, Place
+from weightlint.names import patterns
+from weightlint.rule import Need, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Look for names with several rows, then for whole files that repeat others."""
+    index = case.index
+    groups: dict[tuple[str, str], list[str]] = {}
+    for first, row in case.ledger.doubled:
+        groups.setdefault((index.file(first), index.file(row)), []).append(index.names[row])
+    for (first_file, file), names in groups.items():
+        yield RULE.finding(
+            f"{names[0] if len(names) == 1 else f'{len(names):,} tensors'} stand in {first_file} and in {file}: "
+            "which one is loaded depends on the order of reading",
+            place=Place(tensors=tuple(patterns(names)), files=(first_file, file)),
+            count=len(names),
+            cure="find out which copy is right and delete the other",
+        )
+    yield from _second_set(case)
+
+
+def _second_set(case: Case) -> Iterator[Finding]:
+    strays, rows = case.checkpoint.strays, case.index.rows
+    by_file: dict[str, list[str]] = {}
+    for row, name in enumerate(strays.names):
+        by_file.setdefault(strays.file(row), []).append(name)
+    again = {file: names for file, names in by_file.items() if all(name in rows for name in names)}
+    if again:
+        names = [name for group in again.values() for name in group]
+        yield RULE.finding(
+            f"{len(again):,} files beside the indexed shards hold {len(names):,} of their tensors again: "
+            "loaders that read every file load them twice",
+            level=Level.WARNING,
+            place=Place(tensors=tuple(patterns(names)), files=tuple(again)),
+            count=len(names),
+            cure="move the files that the index does not name out of this folder",
+        )
+
+
+RULE = Rule(
+    code="WL105",
+    name="duplicate-tensor",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    needs=frozenset({Need.TABLE}),
+    turn=14,
+)

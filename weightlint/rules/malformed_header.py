@@ -1,0 +1,45 @@
+"""A header or index breaks the rules of its format.
+
+Checks: JSON, duplicate keys, dtypes, shapes, offsets without overlap or hole, limits; index and config files too.
+Matters: readers disagree on such files: the safetensors library keeps the last of two equal keys without a word.
+Example: two tensors share the same bytes, so one of them holds the other's values.
+Cure: write the file again with the safetensors library, or download it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.finding import Level, Place
+from weightlint.index import FaultKind
+from weightlint.rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Turn the faults that reading met into findings; oddities that the library accepts warn."""
+    for fault in case.faults(FaultKind.MALFORMED, FaultKind.ODD):
+        yield RULE.finding(
+            fault.message,
+            level=Level.WARNING if fault.kind is FaultKind.ODD else None,
+            place=Place(tensors=fault.tensors, files=(fault.file,)),
+            unit="file",
+            expected=fault.expected,
+            found=fault.found,
+            cure=fault.cure,
+        )
+
+
+RULE = Rule(
+    code="WL107",
+    name="malformed-header",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    turn=5,
+)

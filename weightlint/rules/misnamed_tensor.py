@@ -1,0 +1,167 @@
+"""Tensors are there under other names.
+
+Checks: missing and unexpected tensors that are one renaming: prefix, dialect, segment, typing error.
+Matters: a loader says both "missing" and "unexpected", far apart, and starts the missing ones from random numbers.
+Example: every name begins with module., left by a training wrapper.
+Cure: rename as the finding prints it.
+"""
+
+from __future__ import annotations
+
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from weightlint.expected import Presence
+from weightlint.finding import Level, Place
+from weightlint.rule import Need, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+    from weightlint.expected import Slot
+    from weightlint.names import Coord, Template
+
+
+MIN_LIKENESS = 0.75
+"""Share of equal characters from which two names are taken for one with a typing error."""
+
+Pair = tuple["Slot", "Template", "set[Coord]"]
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Report the spelling of the whole checkpoint, then single renamings."""
+    if case.spelling is not None and (case.spelling.dialect or case.spelling.prefixes):
+        yield _whole(case)
+    groups: dict[tuple[str, str], list[Pair]] = {}
+    for slot in [slot for slot in case.ledger.missing if slot.need is Presence.REQUIRED]:
+        found = _nearest(case, slot)
+        if found is not None:
+            template, coords = found
+            case.ledger.take_missing(slot, coords)
+            case.ledger.take_extra(template, coords)
+            groups.setdefault(change(slot.template, template), []).append((slot, template, coords))
+    for (old, new), pairs in groups.items():
+        yield _renamed(case, old, new, pairs)
+
+
+def _whole(case: Case) -> Finding:
+    spelling = case.spelling
+    assert spelling is not None
+    assert case.plain is not None
+    changes = [f"{'.'.join(p.old) or 'nothing'} -> {'.'.join(p.new) or 'nothing'}" for p in spelling.prefixes]
+    matched = {slot: rows for slot, rows in spelling.joined.matched.items()}
+    count = sum(map(len, matched.values()))
+    widest = max(matched, key=lambda slot: slot.count)
+    sample = case.index.names[matched[widest][0]]
+    said = _origin(case, widest)
+    what = []
+    if spelling.dialect is not None:
+        what.append(f"the names are those of {spelling.dialect.title} ({spelling.dialect.name})")
+    if changes:
+        what.append(f"the names have another prefix: {'; '.join(changes)}")
+    return RULE.finding(
+        f"{' and '.join(what)}, in all {count:,} tensors",
+        place=Place(tensors=tuple(p for slot in list(matched)[:200] for p in slot.patterns()), files=_files(case, matched[widest][:1])),
+        count=count,
+        expected=said,
+        found=sample,
+        cure=_cure(case),
+    )
+
+
+def _origin(case: Case, slot: Slot) -> str:
+    """Return the schema's own name of a slot: what loaders of Hugging Face names look for."""
+    return slot.origin.rsplit("#", 1)[-1]
+
+
+def _cure(case: Case) -> str:
+    spelling = case.spelling
+    assert spelling is not None
+    steps = [spelling.dialect.cure] if spelling.dialect else []
+    for prefix in spelling.prefixes:
+        old, new = ".".join(prefix.old), ".".join(prefix.new)
+        if not old:
+            steps.append(f"remove {new}. from the start of every name")
+        elif not new:
+            steps.append(f"put {old}. before every name that lacks it")
+        else:
+            steps.append(f"rename {new}. at the start of the names to {old}.")
+    return "; ".join(steps)
+
+
+def _nearest(case: Case, slot: Slot) -> tuple[Template, set[Coord]] | None:
+    """Return the extra family most like a missing slot, with equal numbers and shape."""
+    wanted = case.ledger.missing[slot]
+    best: tuple[float, Template, set[Coord]] | None = None
+    for template, rows in case.ledger.extra.items():
+        likeness = _likeness(slot.template, template)
+        shared = wanted & set(rows)
+        if likeness < MIN_LIKENESS or not shared or (best and likeness <= best[0]):
+            continue
+        if all(case.index.kind(rows[c]).shape in {None, slot.shape} for c in shared):
+            best = likeness, template, shared
+    return None if best is None else best[1:]
+
+
+def _likeness(a: str, b: str) -> float:
+    """Compare two folded names: 1 if one is the other under a prefix, else the share of equal text."""
+    if a.endswith("." + b) or b.endswith("." + a):
+        return 1.0
+    if a.rpartition(".")[2] != b.rpartition(".")[2] and a.rpartition(".")[0] != b.rpartition(".")[0]:
+        return 0.0
+    return SequenceMatcher(None, a, b).ratio()
+
+
+def change(old: str, new: str) -> tuple[str, str]:
+    """Return the segments in which two folded names differ."""
+    a, b = old.split("."), new.split(".")
+    while a and b and a[-1] == b[-1]:
+        del a[-1], b[-1]
+    while a and b and a[0] == b[0]:
+        del a[0], b[0]
+    return ".".join(a), ".".join(b)
+
+
+def _renamed(case: Case, old: str, new: str, pairs: list[Pair]) -> Finding:
+    from weightlint.names import brace, pieces
+
+    count = sum(len(coords) for *_, coords in pairs)
+    found = [pattern for _, template, coords in pairs for pattern in brace(pieces(template), coords)]
+    wanted = [pattern for slot, _, coords in pairs for pattern in slot.patterns(coords)]
+    rows = [row for _, template, coords in pairs for name in [template] for row in _rows(case, name, coords)]
+    if old and new:
+        what, cure = f"has {new} where {old} belongs", f"rename {new} to {old}"
+    elif new:
+        what, cure = f"has {new}. too much", f"remove {new}. from the name"
+    else:
+        what, cure = f"lacks {old}.", f"add {old}. to the name"
+    return RULE.finding(
+        f"{found[0] if count == 1 else f'{count:,} names'} {what if count == 1 else what.replace('has', 'have').replace('lacks', 'lack')}",
+        place=Place(tensors=tuple(found), files=_files(case, rows)),
+        count=count,
+        expected=wanted[0],
+        found=found[0],
+        cure=f"{cure}: {found[0]} -> {wanted[0]}",
+    )
+
+
+def _rows(case: Case, template: Template, coords: set[Coord]) -> list[int]:
+    family = case.index.families[template]
+    return [family[coord] for coord in coords]
+
+
+def _files(case: Case, rows: list[int]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(case.index.file(row) for row in rows))
+
+
+RULE = Rule(
+    code="WL203",
+    name="misnamed-tensor",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    needs=frozenset({Need.TABLE, Need.EXPECTED}),
+    turn=34,
+)

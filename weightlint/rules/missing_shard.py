@@ -1,0 +1,72 @@
+"""A shard of the checkpoint is not there.
+
+Checks: every file that the index names; without an index, the numbers of a `-k-of-n` series.
+Matters: vLLM stops with FileNotFoundError after start-up; SGLang before PR #32279 served garbage.
+Example: model-00002-of-00003.safetensors is named for 31 tensors and is absent.
+Cure: download the named files; the rest of the checkpoint can stay.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.finding import Level, Place
+from weightlint.names import natural, patterns
+from weightlint.rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Compare the files that should be there with those that are."""
+    checkpoint = case.checkpoint
+    if checkpoint.absent:
+        lost = case.lost_by_file()
+        absent = sorted(checkpoint.absent, key=natural)
+        names = [name for file in absent for name in lost.get(file, ())]
+        yield _finding(case, absent, names, f"named by {checkpoint.map.path}" if checkpoint.map else "asked for")
+    gaps = [] if _complete(case) else checkpoint.series_gaps()
+    if gaps:
+        yield _finding(case, gaps, [], "of a numbered series without an index")
+
+
+def _complete(case: Case) -> bool:
+    """Tell whether the schema finds nothing missing, so that the numbers are only a habit."""
+    return case.spelling is not None and not case.joined.unmet
+
+
+def _finding(case: Case, files: list[str], names: list[str], why: str) -> Finding:
+    total = len(case.index.files) + len(files)
+    tensors = f", with {len(names):,} tensors" if names else ""
+    return RULE.finding(
+        f"{len(files):,} of {total:,} files {why} {'is' if len(files) == 1 else 'are'} absent{tensors}{_hint(case, files)}",
+        place=Place(tensors=tuple(patterns(names)), files=tuple(files)),
+        count=len(files),
+        unit="file",
+        cure="download the absent files; the others can stay",
+    )
+
+
+def _hint(case: Case, files: list[str]) -> str:
+    there = {file.path.lower(): file.path for file in case.checkpoint.strays.files}
+    for file in files:
+        if file.lower() in there:
+            return f"; {there[file.lower()]} is there, the case of the name differs"
+    unfinished = case.checkpoint.unfinished
+    if unfinished:
+        return f"; an unfinished download is there: {unfinished[0]}"
+    return ""
+
+
+RULE = Rule(
+    code="WL103",
+    name="missing-shard",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    turn=10,
+)

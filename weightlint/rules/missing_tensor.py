@@ -1,0 +1,132 @@
+"""A tensor that the architecture requires is in no file.
+
+Checks: every tensor that schema and config ask for, by its full name.
+Matters: loaders start it from random numbers and warn once, or stop with a KeyError after minutes.
+Example: model.layers.2.mlp.experts.3.down_proj.weight is in no shard.
+Cure: download the shard that should hold it again; if it was never saved, export the checkpoint again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.expected import Presence
+from weightlint.finding import Level, Place
+from weightlint.rule import Need, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+    from weightlint.expected import Slot
+    from weightlint.names import Coord
+
+
+Group = dict["Slot", "set[Coord]"]
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Report whole layers first, then what lacks the same numbers together."""
+    for slot in [slot for slot in case.ledger.missing if slot.need is not Presence.REQUIRED]:
+        case.ledger.take_missing(slot)
+    layers = _whole_layers(case)
+    if layers:
+        yield _layers(case, layers)
+    groups: dict[tuple[str, frozenset[Coord]], Group] = {}
+    for slot in list(case.ledger.missing):
+        coords = case.ledger.take_missing(slot)
+        groups.setdefault((slot.kind, frozenset(coords)), {})[slot] = coords
+    for group in groups.values():
+        yield _finding(case, group)
+
+
+def _whole_layers(case: Case) -> list[int]:
+    """Return the layers of which nothing was found."""
+    layers = case.joined.expected.axes.get("layer", ())
+    wanted: dict[int, int] = dict.fromkeys(layers, 0)
+    for slot in case.joined.expected.slots:
+        if slot.need is Presence.REQUIRED and slot.axes and slot.kind != "scale":
+            for box in slot.boxes:
+                for number in box[0]:
+                    wanted[number] = wanted.get(number, 0) + _width(box)
+    missing: dict[int, int] = {}
+    for slot, coords in case.ledger.missing.items():
+        if slot.axes and slot.kind != "scale":
+            for coord in coords:
+                missing[coord[0]] = missing.get(coord[0], 0) + 1
+    return [number for number in layers if wanted.get(number) and missing.get(number) == wanted[number]]
+
+
+def _width(box: tuple[tuple[int, ...], ...]) -> int:
+    width = 1
+    for axis in box[1:]:
+        width *= len(axis)
+    return width
+
+
+def _layers(case: Case, layers: list[int]) -> Finding:
+    from weightlint.names import span
+
+    chosen = set(layers)
+    group: Group = {}
+    for slot in [slot for slot in case.ledger.missing if slot.axes]:
+        coords = case.ledger.take_missing(slot, [c for c in case.ledger.missing[slot] if c[0] in chosen])
+        if coords:
+            group[slot] = coords
+    count = sum(map(len, group.values()))
+    total = len(case.joined.expected.axes["layer"])
+    return RULE.finding(
+        f"{len(layers):,} of {total:,} layers {'is' if len(layers) == 1 else 'are'} absent as a whole: layer {span(layers)}",
+        place=Place(tensors=_patterns(group)),
+        count=count,
+        expected=f"{count:,} tensors",
+        found="none",
+        cure="download the shards that hold these layers; a pipeline slice is checked with its own config",
+    )
+
+
+def _patterns(group: Group) -> tuple[str, ...]:
+    return tuple(pattern for slot, coords in group.items() for pattern in slot.patterns(coords))
+
+
+def _finding(case: Case, group: Group) -> Finding:
+    count = sum(map(len, group.values()))
+    slot, coords = next(iter(group.items()))
+    patterns = _patterns(group)
+    files = case.sibling_files(slot, coords)
+    formula = f" = [{', '.join(slot.formula)}]" if slot.formula else ""
+    where = f"; the rest of its layer is in {files[0]}" if len(files) == 1 and coords and next(iter(coords)) else ""
+    return RULE.finding(
+        f"{patterns[0]} is in no file{where}" if count == 1 else f"{count:,} tensors are in no file{where}{_siblings(case, group)}",
+        place=Place(tensors=patterns, files=files),
+        count=count,
+        expected=f"{' or '.join(sorted(slot.dtypes))} {list(slot.shape)}{formula}",
+        found="no such tensor",
+        cure="download the shard again that should hold it; if no shard ever did, export the checkpoint again",
+    )
+
+
+def _siblings(case: Case, group: Group) -> str:
+    """Name the slots beside a wholly missing one that are complete."""
+    slot = next(iter(group))
+    if len(group) > 1 or len(group[slot]) != slot.count:
+        return ""
+    head = slot.pattern.rsplit(".", 2)[0]
+    complete = [
+        other.pattern.rsplit(".", 2)[-2]
+        for other, rows in case.joined.matched.items()
+        if other.pattern.startswith(head + ".") and other.axes == slot.axes and len(rows) == other.count and other.kind == slot.kind
+    ]
+    return f"; {' and '.join(complete)} are complete" if complete else ""
+
+
+RULE = Rule(
+    code="WL201",
+    name="missing-tensor",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    needs=frozenset({Need.TABLE, Need.EXPECTED}),
+    turn=60,
+)

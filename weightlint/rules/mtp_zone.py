@@ -1,0 +1,153 @@
+"""The layers for multi-token prediction do not agree with the config.
+
+Checks: layer numbers in names against num_hidden_layers and the announced MTP layers: decoder, MTP, beyond both.
+Matters: a loader skips MTP layers by number; one that is not announced ends in a KeyError (vLLM #16450 is its kin).
+Example: the config announces no MTP layer and model.layers.61.eh_proj.weight is there.
+Cure: set num_nextn_predict_layers to the number of MTP layers that the files hold.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.expected import Presence
+from weightlint.finding import Level, Place
+from weightlint.rule import Need, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+    from weightlint.expected import Slot
+    from weightlint.names import Coord, Template
+
+
+MARKS = ("enorm", "hnorm", "eh_proj", "shared_head")
+"""Modules that only MTP layers have; source: vLLM, model_executor/models/deepseek_mtp.py."""
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Look at the three zones of layer numbers."""
+    yield from _announced(case)
+    if not any(refit.field in _layer_fields(case) for refit in case.refits):
+        yield from _beyond(case)
+
+
+def _mtp(case: Case) -> frozenset[int]:
+    return frozenset(case.joined.expected.axes.get("mtp", ()))
+
+
+def _layer_fields(case: Case) -> set[str]:
+    """Return the config fields that set the number of decoder layers."""
+    axes = case.schema.axes if case.schema else {}
+    spec = axes.get("layer", "")
+    return {name for name in (case.schema.fields if case.schema else ()) if isinstance(spec, str) and name in spec}
+
+
+def _announced(case: Case) -> Iterator[Finding]:
+    """Say when announced layers are wholly absent, or stand under another prefix."""
+    for number in sorted(_mtp(case)):
+        wanted = {slot: _at(slot, coords, number) for slot, coords in case.ledger.missing.items()}
+        wanted = {slot: coords for slot, coords in wanted.items() if coords}
+        if not wanted or _present(case, number):
+            continue
+        other = _elsewhere(case, wanted)
+        for slot, coords in wanted.items():
+            case.ledger.take_missing(slot, coords)
+        patterns = [pattern for slot, coords in wanted.items() if slot.need is Presence.REQUIRED for pattern in slot.patterns(coords)]
+        count = sum(len(coords) for slot, coords in wanted.items() if slot.need is Presence.REQUIRED)
+        if other:
+            yield _prefix(case, number, other, patterns, count)
+            continue
+        yield RULE.finding(
+            f"the config announces MTP layer {number}, the checkpoint does not hold it: generation works, "
+            "speculative decoding with it does not",
+            level=Level.INFO,
+            place=Place(tensors=tuple(patterns), files=(case.checkpoint.config_path,)),
+            count=count,
+            expected=f"{count:,} tensors of layer {number}",
+            found="none",
+            cure="nothing, unless speculative decoding is planned: then download the original with its MTP "
+            "layers, or set num_nextn_predict_layers to 0",
+        )
+
+
+def _at(slot: Slot, coords: set[Coord], number: int) -> set[Coord]:
+    return {coord for coord in coords if coord and coord[0] == number and slot.axes[0] in {"mtp", "moe", "layer"}}
+
+
+def _present(case: Case, number: int) -> bool:
+    """Tell whether any tensor of this layer was found."""
+    mark = f"layers.{number}."
+    return any(mark in case.index.names[row] for rows in case.joined.matched.values() for row in (rows[0], rows[-1]))
+
+
+def _elsewhere(case: Case, wanted: dict[Slot, set[Coord]]) -> list[Template]:
+    """Return extra families whose ends are those of the absent layer: it has another prefix."""
+    tails = {slot.template.split("*.", 1)[1] for slot in wanted if "*." in slot.template}
+    return [template for template in case.ledger.extra if any(template.endswith("." + tail) for tail in tails)]
+
+
+def _prefix(case: Case, number: int, other: list[Template], patterns: list[str], count: int) -> Finding:
+    rows = [row for template in other for row in case.ledger.take_extra(template).values()]
+    sample = case.index.names[min(rows)]
+    return RULE.finding(
+        f"MTP layer {number} is stored under another prefix: {len(rows):,} tensors like {sample}",
+        place=Place(tensors=tuple(patterns), files=(case.index.file(min(rows)),)),
+        count=count,
+        expected=f"names that begin with {patterns[0].rsplit(str(number), 1)[0]}{number}." if patterns else None,
+        found=sample,
+        cure="rename the MTP tensors to the layer number after the last decoder layer",
+    )
+
+
+def _beyond(case: Case) -> Iterator[Finding]:
+    """Say when names carry layer numbers behind the decoder and the announced MTP layers."""
+    layers = case.joined.expected.axes.get("layer", ())
+    if not layers:
+        return
+    last = max((*layers, *_mtp(case)))
+    heads = {slot.literals[0] for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("moe",), ("dense",)}}
+    zones: dict[int, list[int]] = {}
+    for template in list(case.ledger.extra):
+        if any(template.startswith(head + "*") for head in heads):
+            coords = [coord for coord in case.ledger.extra[template] if coord[0] > last]
+            for coord, row in case.ledger.take_extra(template, coords).items():
+                zones.setdefault(coord[0], []).append(row)
+    marked = {n for n, rows in zones.items() if any(mark in case.index.names[row] for row in rows for mark in MARKS)}
+    for numbers, is_mtp in ((sorted(marked), True), (sorted(set(zones) - marked), False)):
+        if numbers:
+            yield _stray(case, {n: zones[n] for n in numbers}, last, is_mtp=is_mtp)
+
+
+def _stray(case: Case, zones: dict[int, list[int]], last: int, *, is_mtp: bool) -> Finding:
+    from weightlint.names import patterns, span
+
+    rows = [row for group in zones.values() for row in group]
+    files = tuple(dict.fromkeys(case.index.file(row) for row in rows))
+    announced = len(_mtp(case))
+    what = "MTP layer" if is_mtp else "layer"
+    return RULE.finding(
+        f"{what} {span(zones)} is stored, but the config ends at layer {last}: "
+        + ("loaders that skip MTP layers by number take it for a decoder layer" if is_mtp else "loaders find no place for it"),
+        level=Level.WARNING if is_mtp else None,
+        place=Place(tensors=tuple(patterns(case.index.names[row] for row in rows)), files=files),
+        count=len(rows),
+        expected=f"decoder layers 0..{last - announced} and {announced} MTP layers",
+        found=f"{len(rows):,} tensors of layer {span(zones)}",
+        cure=f"set num_nextn_predict_layers to {announced + len(zones)} in {case.checkpoint.config_path}"
+        if is_mtp
+        else f"correct the number of layers in {case.checkpoint.config_path}, or remove these tensors",
+    )
+
+
+RULE = Rule(
+    code="WL204",
+    name="mtp-zone",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    needs=frozenset({Need.TABLE, Need.EXPECTED}),
+    turn=22,
+)

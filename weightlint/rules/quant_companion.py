@@ -1,0 +1,129 @@
+"""A quantised weight lacks its scale, or a scale has no weight to go with.
+
+Checks: every companion that the quant appends to a weight: present for each quantised weight, absent elsewhere.
+Matters: SGLang and quantised vLLM leave a missing scale at its initial value and serve garbage with green health.
+Example: o_proj.weight of layer 2 is F8_E4M3 and no o_proj.weight_scale_inv is in any shard.
+Cure: download the shard that holds the scale; if it was lost in a conversion, convert again from the original.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.dtype import FP8
+from weightlint.finding import Level, Place
+from weightlint.rule import Need, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+    from weightlint.expected import Slot
+    from weightlint.names import Coord, Template
+
+
+SUFFIXES = ("_scale_inv", "_scale")
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Look for weights without scale, then for scales without weight."""
+    yield from _without_scale(case)
+    yield from _bare(case)
+    yield from _orphans(case)
+
+
+def _without_scale(case: Case) -> Iterator[Finding]:
+    """Report expected scales that are missing although their weight is there."""
+    weights = {slot.pattern: slot for slot in case.joined.expected.slots}
+    hits: dict[Slot, set[Coord]] = {}
+    for scale in [slot for slot in case.ledger.missing if slot.of]:
+        weight = weights.get(scale.of or "")
+        absent = case.ledger.missing.get(weight, set()) if weight else set()
+        taken = case.ledger.take_missing(scale, case.ledger.missing[scale] - absent)
+        if taken:
+            hits[scale] = taken
+    if not hits:
+        return
+    count = sum(map(len, hits.values()))
+    scale, coords = next(iter(hits.items()))
+    assert case.quant is not None
+    yield RULE.finding(
+        f"{count:,} {case.quant.name} weights have no scale" if count > 1 else f"{_of(scale, coords)} has no scale",
+        place=Place(
+            tensors=tuple(pattern for slot, coords in hits.items() for pattern in slot.patterns(coords)),
+            files=case.sibling_files(scale, coords),
+        ),
+        count=count,
+        expected=f"{scale.patterns(coords)[0]} {list(scale.shape)}",
+        found="no such tensor",
+        cure="download the shard that holds the scales again; if a conversion lost them, convert again: "
+        "without scales the weights mean nothing",
+    )
+
+
+def _of(scale: Slot, coords: set[Coord]) -> str:
+    return scale.name(next(iter(coords))).removesuffix("_scale_inv")
+
+
+def _bare(case: Case) -> Iterator[Finding]:
+    """Report FP8 weights where nothing is declared and no scale is there."""
+    rows: list[int] = []
+    for slot in list(case.ledger.misfits):
+        for kind in list(case.ledger.misfits[slot]):
+            if kind.dtype in FP8 and kind.shape == slot.shape and slot.kind != "scale" and not slot.dtypes & FP8:
+                rows += case.ledger.take_misfits(slot, kind)
+    if not rows:
+        return
+    from weightlint.names import patterns
+
+    names = [case.index.names[row] for row in rows]
+    dtype = case.index.kind(rows[0]).dtype
+    yield RULE.finding(
+        f"{names[0] if len(rows) == 1 else f'{len(rows):,} weights'} {'is' if len(rows) == 1 else 'are'} {dtype} without "
+        f"a scale, and {case.checkpoint.config_path} declares no quantisation of it",
+        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        count=len(rows),
+        expected="BF16, F16 or F32; or a tensor with the name + _scale_inv and a quantization_config",
+        found=f"{dtype} alone",
+        cure="take the plain weight of the original, or its quantised export with scales and config",
+    )
+
+
+def _orphans(case: Case) -> Iterator[Finding]:
+    """Report scales beside weights that are not quantised."""
+    rows: list[int] = []
+    for template in [t for t in case.ledger.extra if t.endswith(SUFFIXES)]:
+        coords = [c for c, row in case.ledger.extra[template].items() if _weight(case.index.names[row]) in case.index.rows]
+        rows += case.ledger.take_extra(template, coords).values()
+    if not rows:
+        return
+    from weightlint.names import patterns
+
+    names = [case.index.names[row] for row in rows]
+    first = case.index.kind(case.index.rows[_weight(names[0])])
+    yield RULE.finding(
+        f"{names[0] if len(rows) == 1 else f'{len(rows):,} scales'} {'stands' if len(rows) == 1 else 'stand'} beside weights that are not quantised",
+        level=Level.WARNING,
+        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        count=len(rows),
+        expected="no scale",
+        found=f"a scale, and {first.dtype or 'its weight'}",
+        cure="remove the scales if the weights were converted back; else restore the quantised weights",
+    )
+
+
+def _weight(name: str) -> str:
+    suffix = next(suffix for suffix in SUFFIXES if name.endswith(suffix))
+    return name.removesuffix(suffix)
+
+
+RULE = Rule(
+    code="WL402",
+    name="quant-companion",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    needs=frozenset({Need.TABLE, Need.EXPECTED}),
+    turn=32,
+)

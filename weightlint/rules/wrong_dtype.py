@@ -1,0 +1,64 @@
+"""A tensor is stored in a type that the architecture does not allow.
+
+Checks: dtypes of plain tensors: floats of 16 or 32 bits; F32 where a schema pins it.
+Matters: integers are cast to floats without a word and give noise; a router bias in 16 bits changes which experts answer.
+Example: o_proj.weight is I32.
+Cure: export the tensor again from the original.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.dtype import FLOATS
+from weightlint.finding import Level, Place
+from weightlint.rule import Need, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+    from weightlint.expected import Slot
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Group the misfit dtypes by what was expected and found."""
+    groups: dict[tuple[str, str], list[tuple[Slot, int]]] = {}
+    for slot in list(case.ledger.misfits):
+        for kind in list(case.ledger.misfits[slot]):
+            rows = case.ledger.take_misfits(slot, kind)
+            key = " or ".join(sorted(slot.dtypes)), kind.dtype or "?"
+            groups.setdefault(key, []).extend((slot, row) for row in rows)
+    for (wanted, found), hits in groups.items():
+        yield _finding(case, wanted, found, hits)
+
+
+def _finding(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) -> Finding:
+    from weightlint.names import patterns
+
+    rows = [row for _, row in hits]
+    names = [case.index.names[row] for row in rows]
+    narrowed = found in FLOATS
+    return RULE.finding(
+        f"{names[0] + ' is' if len(rows) == 1 else f'{len(rows):,} tensors are'} stored as {found}",
+        level=Level.WARNING if narrowed else None,
+        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        count=len(rows),
+        expected=wanted,
+        found=found,
+        cure=f"export it as {wanted}: the precision that was cut off cannot be restored from this file"
+        if narrowed
+        else "export it again from the original: an integer here is no weight unless a quantisation is declared",
+    )
+
+
+RULE = Rule(
+    code="WL405",
+    name="wrong-dtype",
+    level=Level.ERROR,
+    page=__doc__ or "",
+    check=check,
+    needs=frozenset({Need.TABLE, Need.HEADERS, Need.EXPECTED}),
+    turn=42,
+)

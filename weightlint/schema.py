@@ -1,0 +1,257 @@
+"""Architecture schemas: where they are, how a file is read, which one a config asks for.
+
+A schema is data; `weightlint.expansion` turns it and a config into what is expected.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from weightlint.config import FieldSpec
+from weightlint.errors import SchemaError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from weightlint.config import Config
+
+_PACKAGE = Path(__file__).parent
+MAX_DEPTH = 8
+"""Schemas that one schema may extend in a chain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One tensor line: a name with placeholders below its block's prefix."""
+
+    name: str
+    prefix: str
+    kind: str
+    shape: tuple[str | int, ...]
+    conditions: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+    need: str = "required"
+    why: str | None = None
+    dtypes: tuple[str, ...] = ()
+    tie: str | None = None
+    tp: str | None = None
+    pp: str | None = None
+    quant: bool = True
+    drop: bool = False
+
+    @property
+    def pattern(self) -> str:
+        """Full name with placeholders."""
+        return self.prefix + self.name
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutSpec:
+    """An equal alternative: lines in place of the lines with the patterns `drop`."""
+
+    name: str
+    drop: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """One architecture, as its file says it."""
+
+    name: str
+    architectures: tuple[str, ...] = ()
+    model_types: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    scope: str | None = None
+    fields: Mapping[str, FieldSpec] = field(default_factory=dict)
+    lets: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, Any] = field(default_factory=dict)
+    lines: tuple[Line, ...] = ()
+    layouts: tuple[LayoutSpec, ...] = ()
+    ignores: tuple[tuple[str, str], ...] = ()
+    fp32: tuple[str, ...] = ()
+
+
+def folder() -> Path:
+    """Return the folder of the bundled schemas: inside the wheel, else beside the package."""
+    inside = _PACKAGE / "schemas"
+    return inside if inside.is_dir() else _PACKAGE.parent / "schemas"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the bundled schemas."""
+    return tuple(sorted(path.stem for path in folder().glob("*.toml")))
+
+
+def path(name: str) -> Path:
+    """Return the file of a bundled schema.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if name not in names():
+        message = f"no schema named {name!r}{nearest(name, names())}; `weightlint schema list` has all"
+        raise UsageError(message)
+    return folder() / f"{name}.toml"
+
+
+def load(name: str) -> Schema:
+    """Read a bundled schema."""
+    return read(path(name))
+
+
+def read(file: Path) -> Schema:
+    """Read a schema file, TOML or JSON, and what it extends.
+
+    Raises:
+        SchemaError: not readable, or not a schema; the text says where.
+    """
+    return parse(_merged(_table(file), 0), str(file.name))
+
+
+def validate(file: Path) -> list[str]:
+    """Return what is wrong with a schema file: against its JSON Schema, then by reading it."""
+    import jsonschema
+
+    meta = json.loads((folder() / "_meta" / "schema.schema.json").read_text())
+    try:
+        table = _table(file)
+        validator = jsonschema.Draft202012Validator(meta)
+        errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(table)]
+        if not errors:
+            _check_expressions(read(file))
+    except SchemaError as error:
+        return [str(error)]
+    return sorted(errors)
+
+
+def detect(config: Config) -> str | None:
+    """Return the name of the bundled schema that a config asks for, if there is one."""
+    for name in names():
+        head = _head(folder() / f"{name}.toml")
+        if set(config.architectures) & set(head.get("architectures", ())):
+            return name
+    for name in names():
+        if config.model_type in _head(folder() / f"{name}.toml").get("model_types", ()):
+            return name
+    return None
+
+
+def recognise(templates: Iterable[str]) -> list[str]:
+    """Return the schemas all of whose fingerprints end some of these folded names."""
+    known = list(templates)
+    out = []
+    for name in names():
+        marks = _head(folder() / f"{name}.toml").get("fingerprints", ())
+        if marks and all(any(t.endswith(mark.lstrip("*")) for t in known) for mark in marks):
+            out.append(name)
+    return out
+
+
+def _head(file: Path) -> dict[str, Any]:
+    """Read the keys before the first table: all that detection needs, at a tenth of the cost."""
+    return tomllib.loads(file.read_text(encoding="utf-8").partition("\n[")[0])
+
+
+def _table(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        return dict(json.loads(text) if file.suffix == ".json" else tomllib.loads(text))
+    except OSError as error:
+        message = f"schema {file}: {error.strerror}"
+        raise SchemaError(message) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        message = f"schema {file}: {error}"
+        raise SchemaError(message) from error
+
+
+def _merged(table: dict[str, Any], depth: int) -> dict[str, Any]:
+    """Lay a table over the one that it extends: tables by key, tensors by full name."""
+    base_name = table.get("extends")
+    if base_name is None:
+        return table
+    if depth == MAX_DEPTH or base_name not in names():
+        message = f"schema {table.get('name')!r} extends {base_name!r}, which is not to be had"
+        raise SchemaError(message)
+    base = _merged(_table(folder() / f"{base_name}.toml"), depth + 1)
+    mine = {block["prefix"] + line["name"] for block in table.get("block", ()) for line in block["tensors"]}
+    kept = [
+        {**block, "tensors": [t for t in block["tensors"] if block["prefix"] + t["name"] not in mine]}
+        for block in base.get("block", ())
+    ]
+    out = {**base, "fingerprints": [], **table, "block": kept + list(table.get("block", ()))}
+    for key in ("config", "let", "axes"):
+        out[key] = {**base.get(key, {}), **table.get(key, {})}
+    for key in ("ignore", "layout"):
+        out[key] = [*base.get(key, ()), *table.get(key, ())]
+    out["fp32"] = {"names": [*base.get("fp32", {}).get("names", ()), *table.get("fp32", {}).get("names", ())]}
+    return out
+
+
+def parse(table: Mapping[str, Any], source: str) -> Schema:
+    """Build the record of a schema from its table.
+
+    Raises:
+        SchemaError: a key is missing or of the wrong type.
+    """
+    try:
+        return Schema(
+            name=table["name"],
+            architectures=tuple(table.get("architectures", ())),
+            model_types=tuple(table.get("model_types", ())),
+            fingerprints=tuple(table.get("fingerprints", ())),
+            scope=table.get("scope"),
+            fields={name: _field(spec) for name, spec in table.get("config", {}).items()},
+            lets=dict(table.get("let", {})),
+            axes=dict(table.get("axes", {})),
+            lines=tuple(line for block in table["block"] for line in _lines(block)),
+            layouts=tuple(_layout(layout) for layout in table.get("layout", ())),
+            ignores=tuple((it["pattern"], it["why"]) for it in table.get("ignore", ())),
+            fp32=tuple(table.get("fp32", {}).get("names", ())),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        message = f"schema {source}: {type(error).__name__} {error}; `weightlint schema check` says more"
+        raise SchemaError(message) from error
+
+
+def _field(spec: Mapping[str, Any]) -> FieldSpec:
+    return FieldSpec(**{**spec, "aliases": tuple(spec.get("aliases", ()))})
+
+
+def _lines(block: Mapping[str, Any]) -> list[Line]:
+    shared = [block[key] for key in ("when", "where") if key in block]
+    over = tuple(block.get("over", ()))
+    return [_line(entry, block["prefix"], shared, over) for entry in block["tensors"] if not entry.get("drop")]
+
+
+def _line(entry: Mapping[str, Any], prefix: str, shared: list[str], over: tuple[str, ...]) -> Line:
+    own = [entry[key] for key in ("when", "where") if key in entry]
+    plain = {key: value for key, value in entry.items() if key not in {"when", "where", "shape", "dtypes", "origin"}}
+    return Line(
+        prefix=prefix,
+        shape=tuple(entry["shape"]),
+        conditions=(*shared, *own),
+        over=over,
+        dtypes=tuple(entry.get("dtypes", ())),
+        **plain,
+    )
+
+
+def _layout(table: Mapping[str, Any]) -> LayoutSpec:
+    prefix = table.get("prefix", "")
+    lines = _lines({"prefix": "", **table})
+    return LayoutSpec(table["name"], tuple(prefix + name for name in table["drop"]), tuple(lines))
+
+
+def _check_expressions(schema: Schema) -> None:
+    from weightlint import expr
+
+    for line in (*schema.lines, *(line for layout in schema.layouts for line in layout.lines)):
+        for text in (*line.conditions, *map(str, line.shape)):
+            expr.parse(text)
+    for text in schema.lets.values():
+        expr.parse(text)

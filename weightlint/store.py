@@ -1,0 +1,88 @@
+"""Where bytes live: the protocol that readers see, and a store in memory for tests.
+
+Paths are relative, with `/`. A store never interprets what it reads.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+
+class Blob(Protocol):
+    """One open file of a known size in bytes."""
+
+    @property
+    def size(self) -> int:
+        """Return the size in bytes, asked of the open file itself."""
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes [start, stop); fewer when the file ends before."""
+
+
+class Store(Protocol):
+    """A folder of files."""
+
+    @property
+    def name(self) -> str:
+        """Return what the user calls this place."""
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the file names in one folder (not below it), sorted; [] if there is no folder."""
+
+    def open(self, path: str) -> AbstractContextManager[Blob]:
+        """Open one file for reading.
+
+        Raises:
+            OSError: absent, no permission, or not a regular file.
+        """
+
+    def link(self, path: str) -> str | None:
+        """Return where a symbolic link leads, if it leads outside this store."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryBlob:
+    """Bytes in memory as an open file."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Return the size in bytes."""
+        return len(self.data)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes [start, stop)."""
+        return self.data[start:stop]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStore:
+    """Files in memory, by path."""
+
+    files: Mapping[str, bytes]
+    name: str = "memory"
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the file names in one folder."""
+        prefix = f"{folder}/" if folder else ""
+        tails = (path[len(prefix) :] for path in self.files if path.startswith(prefix))
+        return sorted(tail for tail in tails if "/" not in tail)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[Blob]:
+        """Open one file for reading."""
+        if path not in self.files:
+            raise FileNotFoundError(2, "No such file", path)
+        yield MemoryBlob(self.files[path])
+
+    def link(self, path: str) -> str | None:
+        """Return None: memory has no links."""
+        del path
+        return None

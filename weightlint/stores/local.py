@@ -1,0 +1,99 @@
+"""Files of a local folder, by plain positioned reads.
+
+Never mmap: a bad disk then gives an error that names file and offset instead of a killed process.
+Symbolic links are followed, sizes come from the open file, and what is not a regular file is
+refused before it could block or never end.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalBlob:
+    """An open regular file."""
+
+    descriptor: int
+    size: int
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes [start, stop); fewer when the file ends before."""
+        parts = []
+        while start < stop:
+            part = os.pread(self.descriptor, stop - start, start)
+            if not part:
+                break
+            parts.append(part)
+            start += len(part)
+        return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStore:
+    """A folder of the file system."""
+
+    root: Path
+
+    @property
+    def name(self) -> str:
+        """Return the folder as the user gave it."""
+        return str(self.root)
+
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of what is no folder, sorted; a link to nowhere counts as well."""
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return sorted(entry.name for entry in entries if not _is_folder(entry))
+        except OSError:
+            return []
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[LocalBlob]:
+        """Open one file for reading.
+
+        Raises:
+            OSError: absent, no permission, a loop of links, or not a regular file.
+        """
+        descriptor = os.open(self.root / path, _FLAGS)
+        try:
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode):
+                kind = _KINDS.get(stat.S_IFMT(state.st_mode), "no regular file")
+                raise OSError(0, f"is {kind}, not a file", path)
+            yield LocalBlob(descriptor, state.st_size)
+        finally:
+            os.close(descriptor)
+
+    def link(self, path: str) -> str | None:
+        """Return where a link leads, if outside the folder and not into a Hugging Face cache."""
+        full = self.root / path
+        if not full.is_symlink():
+            return None
+        target = os.path.realpath(full)
+        inside = Path(target).is_relative_to(os.path.realpath(self.root))
+        return None if inside or Path(target).parent.name == "blobs" else target
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,187 @@
+"""Index files: the JSON that says which tensor is in which file.
+
+An index is a claim, not a fact; what the headers say is compared with it elsewhere. No path from
+an index is opened before `unsafe` has passed it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from weightlint.foreign import AGAIN, HEAD, recognise
+from weightlint.index import Fault, FaultKind
+from weightlint.names import patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from weightlint.store import Blob
+
+MAX_BYTES = 1 << 30
+REBUILD = "rebuild the index from the shards, or download it again"
+
+
+@dataclass(frozen=True, slots=True)
+class WeightMap:
+    """One index file: `entries` gives the file of each tensor, `total_size` is as declared."""
+
+    path: str
+    entries: Mapping[str, str]
+    total_size: object = None
+
+
+class Reading(NamedTuple):
+    """A weight map if there is one, and what is wrong with its file."""
+
+    map: WeightMap | None
+    faults: list[Fault]
+
+
+def is_index(name: str) -> bool:
+    """Tell whether a file name is that of an index."""
+    return name.endswith(".json") and ".index" in name
+
+
+def read(blob: Blob, path: str) -> Reading:
+    """Read one index file."""
+    guess = recognise(blob.read(0, HEAD), blob.size, wanted="a JSON index")
+    if guess is not None:
+        message = f"{path} is no index but {guess.what}"
+        return Reading(None, [_fault(FaultKind.FOREIGN, path, message, cure=guess.cure)])
+    if blob.size > MAX_BYTES:
+        message = f"{path} has {blob.size:,} bytes, the limit for an index is {MAX_BYTES:,}"
+        return Reading(None, [_fault(FaultKind.MALFORMED, path, message)])
+    return parse(blob.read(0, blob.size), path)
+
+
+def parse(raw: bytes, path: str) -> Reading:
+    """Read an index from its bytes."""
+    try:
+        table, doubled = _loads(raw)
+    except ValueError as error:
+        return Reading(None, [_fault(FaultKind.MALFORMED, path, f"{path} cannot be read: {error}")])
+    entries = table.get("weight_map")
+    if not isinstance(entries, dict):
+        message = f"{path} has no table `weight_map` that gives the file of each tensor"
+        return Reading(None, [_fault(FaultKind.MALFORMED, path, message)])
+    if not entries:
+        message = f"{path} names no tensor: its weight_map is empty"
+        return Reading(None, [_fault(FaultKind.MALFORMED, path, message)])
+    if set(map(type, entries.values())) != {str}:
+        wrong = [name for name, file in entries.items() if not isinstance(file, str)]
+        message = f"{path} gives {len(wrong):,} tensors a file name that is no text"
+        return Reading(None, [_fault(FaultKind.MALFORMED, path, message, tensors=wrong)])
+    faults = list(_unsafe(path, entries))
+    if doubled:
+        message = f"{path} names {len(doubled):,} tensors twice; readers keep the last file"
+        faults.append(_fault(FaultKind.MALFORMED, path, message, tensors=doubled))
+    refused = {fault.found for fault in faults if fault.kind is FaultKind.UNSAFE}
+    safe = {name: file for name, file in entries.items() if file not in refused} if refused else entries
+    metadata = table.get("metadata")
+    total = metadata.get("total_size") if isinstance(metadata, dict) else None
+    return Reading(WeightMap(path, safe, total), faults)
+
+
+def _loads(raw: bytes) -> tuple[dict[str, Any], list[str]]:
+    """Parse JSON.
+
+    Raises:
+        ValueError: with the place and, where it shows, the cause.
+    """
+    try:
+        table = json.loads(raw.decode("utf-8"), parse_constant=_refuse)
+    except RecursionError as error:
+        message = "JSON nested too deeply"
+        raise ValueError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"not UTF-8 at byte {error.start}"
+        raise ValueError(message) from error
+    except json.JSONDecodeError as error:
+        comment = " (JSON has no `//` comments)" if raw.lstrip().startswith(b"//") else ""
+        message = f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}{comment}"
+        raise ValueError(message) from error
+    if not isinstance(table, dict):
+        message = f"a JSON {type(table).__name__} where a table is needed"
+        raise ValueError(message)  # noqa: TRY004 -- one kind of error for every unusable text
+    plain = b"\\" not in raw and raw.count(b'"') == 2 * _strings(table)
+    return table, [] if plain else _doubled(raw)
+
+
+def _strings(value: object) -> int:
+    """Count the strings of a JSON value; without escapes each takes two quotes."""
+    if isinstance(value, str):
+        return 1
+    if not isinstance(value, dict):
+        return sum(map(_strings, value)) if isinstance(value, list) else 0
+    if value and set(map(type, value.values())) == {str}:
+        return 2 * len(value)
+    return len(value) + sum(map(_strings, value.values()))
+
+
+def _doubled(raw: bytes) -> list[str]:
+    """Return the keys that stand twice in one object."""
+    doubled: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            keys = [key for key, _ in pairs]
+            doubled.extend(key for key in table if keys.count(key) > 1)
+        return table
+
+    json.loads(raw.decode("utf-8"), object_pairs_hook=look)
+    return doubled
+
+
+def _refuse(token: str) -> NoReturn:
+    message = f"{token} is not JSON"
+    raise ValueError(message)
+
+
+def unsafe(file: str) -> str | None:
+    """Say why a file name from an index must not be opened, under POSIX and Windows rules."""
+    if not file or "\0" in file:
+        return "is empty or holds a NUL character"
+    if "://" in file:
+        return "is an address"
+    if "\\" in file or file[1:2] == ":":
+        return "is a Windows path"
+    if file.startswith("/"):
+        return "is an absolute path"
+    return "leads out of the folder" if ".." in file.split("/") else None
+
+
+def _unsafe(path: str, entries: Mapping[str, str]) -> Iterator[Fault]:
+    for file in dict.fromkeys(entries.values()):
+        why = unsafe(file)
+        if why is not None:
+            names = [name for name, place in entries.items() if place == file]
+            message = f"{path} places {len(names):,} tensors in {file!r}, which {why}; it was not opened"
+            cure = "do not trust this checkpoint; if the shard is beside the index, name it without a path"
+            fault = _fault(FaultKind.UNSAFE, path, message, tensors=names, cure=cure)
+            yield Fault(
+                kind=fault.kind, file=path, message=message, tensors=fault.tensors, found=file, cure=cure
+            )
+
+
+def by_file(entries: Mapping[str, str]) -> dict[str, list[str]]:
+    """Turn a weight map around: the tensors of each file."""
+    out: dict[str, list[str]] = defaultdict(list)
+    for name, file in entries.items():
+        out[file].append(name)
+    return dict(out)
+
+
+def _fault(
+    kind: FaultKind, path: str, message: str, *, tensors: list[str] | None = None, cure: str = REBUILD
+) -> Fault:
+    return Fault(
+        kind=kind,
+        file=path,
+        message=message,
+        tensors=tuple(patterns(tensors or ())),
+        cure=AGAIN if kind is FaultKind.FOREIGN and cure == REBUILD else cure,
+    )
