@@ -24,9 +24,7 @@ if not TYPE_CHECKING:
             raise AttributeError(message)
         from importlib import import_module
 
-        return getattr(
-            import_module("weightlint.api" if name == "check" else "weightlint.finding"), name
-        )
+        return getattr(import_module("weightlint.api" if name == "check" else "weightlint.finding"), name)
 
     def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

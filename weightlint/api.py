@@ -158,7 +158,8 @@ def _expand(case: Case) -> None:
 
 def _ledger(case: Case) -> Ledger:
     """Open the ledger without the symptoms that follow from files that could not be listed."""
-    ledger = Ledger(doubled=case.index.duplicates)
+    index = case.index
+    ledger = Ledger(doubled=[pair for pair in index.duplicates if index.file(pair[0]) != index.file(pair[1])])
     if case.spelling is None:
         return ledger
     joined = case.joined

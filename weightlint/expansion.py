@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from weightlint import expr
-from weightlint.config import BadField, FieldError, FieldSpec, MissingField, checked
+from weightlint.config import MAX_INT, BadField, FieldError, FieldSpec, MissingField, checked
 from weightlint.dtype import FLOATS
 from weightlint.errors import SchemaError
 from weightlint.expected import Axis, Box, Expected, Ignore, Layout, Presence, Slot, boxed
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 MAX_LAYERS = 10_000
 MAX_AXIS = 100_000
-MAX_TENSORS = 20_000_000
+MAX_TENSORS = 4_000_000
+MAX_TESTS = 500_000
+"""Coordinates of one line to test one by one: 20 times the layers x experts of the largest model."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _RANGE = re.compile(r"range\((.*)\)", re.DOTALL)
 _PLAIN = FieldSpec(type="any", nullable=True)
@@ -46,15 +50,21 @@ class Scope:
     def __call__(self, name: str) -> Any:
         """Return the value of a let or a config field, computed once."""
         if name not in self.known:
-            if name in self.open:
-                message = f"{name} is defined by itself"
-                raise SchemaError(message)
-            self.open.add(name)
-            try:
+            with self._opened(name):
                 self.known[name] = self._compute(name)
-            finally:
-                self.open.discard(name)
         return self.known[name]
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[None]:
+        """Refuse a definition that needs itself."""
+        if name in self.open:
+            message = f"schema {self.schema.name}: {name} is defined by itself"
+            raise SchemaError(message)
+        self.open.add(name)
+        try:
+            yield
+        finally:
+            self.open.discard(name)
 
     def bound(self, values: Mapping[str, int]) -> expr.Scope:
         """Return the scope with axes bound to numbers."""
@@ -89,6 +99,9 @@ class Scope:
             return [self.number(spec.each, {spec.over: at}) for at in self.axis(spec.over)]
         if spec.default is not None:
             return self.number(spec.default)
+        if name in self.schema.axes:
+            message = f"schema {self.schema.name}: axis {name} has no value where it is used"
+            raise SchemaError(message)
         raise MissingField(name)
 
     def fields_of(self, text: str | int) -> set[str]:
@@ -107,31 +120,44 @@ class Scope:
             if name not in self.schema.axes:
                 message = f"schema {self.schema.name}: no axis named {name!r}"
                 raise SchemaError(message)
-            self.axes[name] = self._axis(name, self.schema.axes[name])
+            with self._opened(f"axis {name}"):
+                self.axes[name] = self._axis(name, self.schema.axes[name])
         return self.axes[name]
 
     def _axis(self, name: str, spec: str | Mapping[str, str]) -> Axis:
         if isinstance(spec, str):
             return self._range(name, spec)
         of, where = spec["of"], spec.get("where", "True")
-        kept = tuple(at for at in self.axis(of) if self.number(where, {of: at}))
+        bound = self._lineage(of)
+        kept = tuple(at for at in self.axis(of) if self.number(where, dict.fromkeys(bound, at)))
         more = self.axis(spec["add"]) if "add" in spec else ()
         return tuple(sorted({*kept, *more}))
+
+    def _lineage(self, name: str) -> list[str]:
+        """Return an axis and those that it is a subset of; a condition may use any of the names."""
+        out = [name]
+        while isinstance(spec := self.schema.axes[out[-1]], dict):
+            out.append(spec["of"])
+        return out
 
     def _range(self, name: str, spec: str) -> Axis:
         matched = _RANGE.fullmatch(spec)
         if matched is None:
             return self._listed(spec)
         ends = [self._whole(spec, value) for value in self._ends(matched[1])]
-        numbers = range(*ends)
+        first, last = ends if len(ends) == 2 else (0, *ends)
         limit = MAX_LAYERS if name == "layer" else MAX_AXIS
-        if len(numbers) > limit:
+        if last - first > limit or last > MAX_INT or first < 0:
             blamed = sorted(self.fields_of(f"[{matched[1]}]"))[-1:] or [spec]
-            raise BadField(blamed[0], f"gives {len(numbers):,} of {name}, the limit is {limit:,}")
-        return tuple(numbers)
+            raise BadField(blamed[0], f"gives {last - first:,} of {name}, the limit is {limit:,}")
+        return tuple(range(first, last))
 
     def _ends(self, text: str) -> list[Any]:
-        return list(self.number(f"[{text}]"))
+        ends = list(self.number(f"[{text}]"))
+        if len(ends) in {1, 2}:
+            return ends
+        message = f"schema {self.schema.name}: a range has one end or two: range({text})"
+        raise SchemaError(message)
 
     def _whole(self, spec: str, value: object) -> int:
         if isinstance(value, int):
@@ -139,8 +165,8 @@ class Scope:
         raise BadField(", ".join(sorted(self.fields_of(f"[{spec[6:-1]}]"))), f"gives no whole number: {value!r}")
 
     def _listed(self, spec: str) -> Axis:
-        values = self(spec)
-        if not all(isinstance(value, int) and 0 <= value < MAX_AXIS for value in values):
+        values = self.number(spec)
+        if not isinstance(values, list) or not all(type(value) is int and 0 <= value < MAX_AXIS for value in values):
             raise BadField(spec, "is not a list of whole numbers")
         return tuple(sorted(set(values)))
 
@@ -185,13 +211,16 @@ def fields_read(schema: Schema, config: Config) -> frozenset[str]:
 
 def _slots(scope: Scope, line: Line) -> Iterator[Slot]:
     names = _PLACEHOLDER.findall(line.pattern)
+    if len({*names}) < len(names):
+        message = f"schema {scope.schema.name}: one axis stands twice in {line.pattern}"
+        raise SchemaError(message)
     whole = [text for text in line.conditions if not expr.parse(text).names & {*names}]
     need = Presence(line.need)
     if not all(scope.number(text) for text in whole):
         if line.tie is None:
             return
         need = Presence.TIED
-    axes = [_numbers(scope, name, line.over) for name in names]
+    axes = [_numbers(scope, name, line.over if at == 0 else ()) for at, name in enumerate(names)]
     ragged = [text for text in line.conditions if text not in whole]
     for shape, boxes in _shapes(scope, line, names, axes, ragged):
         yield Slot(
@@ -212,10 +241,8 @@ def _slots(scope: Scope, line: Line) -> Iterator[Slot]:
 
 
 def _numbers(scope: Scope, name: str, over: tuple[str, ...]) -> Axis:
-    if name in over or not over or name in scope.schema.axes and name != over[0]:
-        parts = over if over and name == over[0] else (name,)
-        return tuple(sorted({number for axis in parts for number in scope.axis(axis)}))
-    return scope.axis(name)
+    """Return what may fill a placeholder: the axis of its name, or those that `over` lists."""
+    return tuple(sorted({number for axis in over or (name,) for number in scope.axis(axis)}))
 
 
 def _dtypes(schema: Schema, line: Line) -> frozenset[str]:
@@ -233,6 +260,8 @@ def _shapes(
     for text in (*ragged, *map(str, line.shape)):
         mentioned |= expr.parse(text).names & {*names}
     varying = [at for at, name in enumerate(names) if name in mentioned]
+    if prod(len(axes[at]) for at in varying) > MAX_TESTS:
+        raise BadField("the config", f"asks for too many of {line.pattern} to test {', '.join(ragged)}")
     groups: dict[Shape, list[Coord]] = {}
     for coord in itertools.product(*(axes[at] for at in varying)):
         bound = {names[at]: number for at, number in zip(varying, coord, strict=True)}

@@ -172,7 +172,7 @@ class Ignore:
 class Layout:
     """An equal alternative: `slots` in place of the slots whose patterns are `dropped`.
 
-    One of the two holds for each number of their first common axis.
+    One of the two holds for each number of their first common axis. Companions go with their weight.
     """
 
     name: str
@@ -265,15 +265,18 @@ class Expected:
             stacked for slot in members for stacked in _stacked(slot, into, axis)
         )
 
-    def choose(self, layout: Layout, numbers: frozenset[int]) -> Expected:
-        """Use a layout for these numbers of the first axis and the plain slots for the others."""
+    def choose(self, layout: Layout, heads: frozenset[Coord]) -> Expected:
+        """Use a layout where the first number is one of these and the plain slots elsewhere.
+
+        A head is a coordinate cut to its first number, empty for names without numbers.
+        """
         plain = (
-            slot.where(lambda coord: coord[0] not in numbers)
-            if slot.pattern in layout.dropped
+            slot.where(lambda coord: coord[:1] not in heads)
+            if slot.pattern in layout.dropped or slot.of in layout.dropped
             else slot
             for slot in self.slots
         )
-        chosen = (slot.where(lambda coord: coord[0] in numbers) for slot in layout.slots)
+        chosen = (slot.where(lambda coord: coord[:1] in heads) for slot in layout.slots)
         kept = tuple(slot for slot in (*plain, *chosen) if slot is not None)
         return replace(self, slots=kept, layouts=tuple(it for it in self.layouts if it is not layout))
 

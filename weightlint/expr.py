@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     Scope = Callable[[str], Any]
 
 MAX_LENGTH = 1000
-"""Characters of one expression; keeps the parser's recursion shallow."""
+"""Characters of one expression."""
+MAX_DEPTH = 50
+"""Nested operations of one expression; keeps every walk over it shallow."""
 
 
 class EvaluationError(Exception):
@@ -116,16 +118,26 @@ def parse(text: str) -> Expr:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         message = f"not an expression: {text!r}"
         raise SchemaError(message) from error
+    if _depth(node) > MAX_DEPTH:
+        message = f"expression nested deeper than {MAX_DEPTH}: {text[:60]!r}"
+        raise SchemaError(message)
     return Expr(text, node, frozenset(_names(node, text)))
+
+
+def _depth(node: ast.AST) -> int:
+    """Count the levels, level by level: recursion is what this guards against."""
+    level, depth = [node], 0
+    while level and depth <= MAX_DEPTH:
+        level = [child for parent in level for child in ast.iter_child_nodes(parent)]
+        depth += 1
+    return depth
 
 
 def _names(node: ast.expr, text: str) -> Iterator[str]:
     match node:
         case ast.Constant(value=int() | float() | str() | None):
             return
-        case ast.Name(id=name):
-            yield name
-        case ast.Attribute():
+        case ast.Name() | ast.Attribute():
             yield _dotted(node, text)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
             for arg in args:
@@ -154,11 +166,11 @@ def _names(node: ast.expr, text: str) -> Iterator[str]:
 
 def _dotted(node: ast.expr, text: str) -> str:
     match node:
-        case ast.Name(id=name):
+        case ast.Name(id=name) if not name.startswith("_"):
             return name
-        case ast.Attribute(value=value, attr=attr):
+        case ast.Attribute(value=value, attr=attr) if not attr.startswith("_"):
             return f"{_dotted(value, text)}.{attr}"
-    message = f"only names may stand before a dot: {text!r}"
+    message = f"neither a field, a let nor an axis: {text!r}"
     raise SchemaError(message)
 
 

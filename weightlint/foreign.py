@@ -1,58 +1,111 @@
-"""What a file that is not what its name says probably is, told from its first bytes."""
+"""What a file really is when it is not what its name says: pointer, web page, other container.
+
+Looks at the first bytes only; knows nothing of tensors. Text of a file is quoted only where it is
+a known opening of an error message.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-HEAD = 512
-"""Bytes of a file that are enough to recognise it."""
+from weightlint.finding import printable
 
-AGAIN = "download the file again and compare its size with the source"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEAD = 4096
+"""Bytes from the start of a file that are enough to tell: one page."""
+
+AGAIN = "download the file again"
+
+_LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\s")
+_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
+_SIZE = re.compile(rb"^size (\d{1,20})\r?$", re.MULTILINE)
+_JSON_ERROR = re.compile(rb'\{\s*"(?:error|message|detail|code)"\s*:\s*"?([^"}]{1,100})')
+_PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")
+_REFUSALS = (
+    b"entry not found",
+    b"repository not found",
+    b"not found",
+    b"invalid ",
+    b"access ",
+    b"unauthorized",
+    b"forbidden",
+    b"too many requests",
+    b"error",
+    b"404",
+    b"403",
+    b"401",
+)
+_UNPACK = "unpack it"
+_CONVERT = "convert it to safetensors"
+_MAGICS: Sequence[tuple[bytes, str, str]] = (
+    (b"GGUF", "a GGUF file", "give it the name that it deserves, ending in .gguf"),
+    (b"PK\x03\x04", "a ZIP archive, as torch.save writes", _CONVERT),
+    (b"PK\x05\x06", "an empty ZIP archive", AGAIN),
+    (b"\x1f\x8b", "a gzip file", _UNPACK),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", _UNPACK),
+    (b"\xfd7zXZ\x00", "an xz file", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (b"\x89HDF", "an HDF5 file", _CONVERT),
+    (b"\x93NUMPY", "a NumPy array", _CONVERT),
+    (b"\x00\x05\x16\x07", "a macOS resource fork (AppleDouble)", "delete it"),
+    *((bytes((0x80, protocol)), "a Python pickle", _CONVERT) for protocol in range(2, 6)),
+)
 
 
 class Guess(NamedTuple):
-    """What the bytes look like, and what to do about it."""
+    """What was recognised, in words that follow `is`, and what to do."""
 
     what: str
     cure: str
 
 
-_LFS = re.compile(rb"version https://git-lfs\S*\s+oid sha256:([0-9a-f]{64})\s+size (\d{1,19})")
-_MAGIC = (
-    (b"GGUF", "a GGUF file"),
-    (b"PK\x03\x04", "a zip archive (torch.save writes these)"),
-    (b"PK\x05\x06", "an empty zip archive"),
-    (b"\x1f\x8b", "gzip-compressed data"),
-    (b"\x28\xb5\x2f\xfd", "zstd-compressed data"),
-    (b"%PDF", "a PDF"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"\x93NUMPY", "a numpy array"),
-)
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
-
-
 def recognise(head: bytes, size: int, *, wanted: str) -> Guess | None:
-    """Guess what a file is from its first `HEAD` bytes and its size in bytes."""
-    if size == 0:
+    """Tell what a file is by its first bytes (up to `HEAD`) and its size; None if it is unknown.
+
+    `wanted` is what it should be; a JSON text is a stranger only where no JSON is wanted.
+    """
+    if not size:
         return Guess("an empty file (0 bytes)", AGAIN)
-    if pointer := _LFS.match(head):
-        declared = int(pointer[2])
-        digest = pointer[1].decode()
-        return Guess(
-            f"a git-LFS pointer of {size} bytes; the real file has {declared:,} bytes, sha256 {digest}",
-            "run `git lfs pull`, or download the file itself",
-        )
-    if not head.strip(b"\0"):
-        return Guess(f"{size:,} bytes that start with zeros: space was reserved and never written", AGAIN)
-    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
-        return Guess("a web page (HTML or XML), such as an error or login page of a download", AGAIN)
-    for magic, what in _MAGIC:
+    if _LFS.match(head):
+        return _pointer(head)
+    for magic, what, cure in _MAGICS:
         if head.startswith(magic):
-            return Guess(what, f"give the file the name of its format, or convert it to {wanted}")
-    if _PICKLE.match(head):
-        return Guess("a Python pickle; nothing in it was executed", f"convert it to {wanted}")
-    if text.startswith(b'{"error"'):
-        return Guess("the JSON error message of a server", AGAIN)
+            return Guess(what, cure)
+    if not head.strip(b"\0"):
+        return _zeros(head, size)
+    return _text(head, json_is_foreign="JSON" not in wanted)
+
+
+def _pointer(head: bytes) -> Guess:
+    oid, size = _OID.search(head), _SIZE.search(head)
+    named = [f"{int(size[1]):,} bytes"] if size else []
+    named += [f"sha256 {oid[1].decode()}"] if oid else []
+    real = f" (the real one: {', '.join(named)})" if named else ""
+    return Guess(f"a Git LFS pointer{real}", "run `git lfs pull` in the repository")
+
+
+def _zeros(head: bytes, size: int) -> Guess:
+    seen = f"{size:,} bytes" if len(head) == size else f"the first {len(head):,} of {size:,} bytes"
+    return Guess(f"all zeros ({seen}): its space was set aside and never written", AGAIN)
+
+
+def _text(head: bytes, *, json_is_foreign: bool) -> Guess | None:
+    start = head.lstrip()[:200]
+    lowered = start.lower()
+    if lowered.startswith(_PAGE):
+        return Guess("a web page (HTML), left by a download that failed", AGAIN)
+    error = _JSON_ERROR.match(start)
+    if error:
+        return Guess(f"an error message in JSON ({_quoted(error[1])})", AGAIN)
+    if lowered.startswith(_REFUSALS) and start.isascii():
+        return Guess(f"an error message ({_quoted(start.splitlines()[0])})", AGAIN)
+    if json_is_foreign and start.startswith(b"{"):
+        return Guess("a JSON text", AGAIN)
     return None
+
+
+def _quoted(text: bytes) -> str:
+    return f'"{printable(text.decode(errors="replace").strip(), limit=80)}"'

@@ -5,43 +5,57 @@ Runs only where the quick proof of `formats/safetensors.py` failed, so it may ta
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weightlint.dtype import SAFETENSORS
 from weightlint.errors import nearest
+from weightlint.finding import printable
 from weightlint.foreign import AGAIN
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Kind
 from weightlint.names import patterns
+from weightlint.strict_json import Repeated, called, too_much
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from weightlint.dtype import Shape
+
 REWRITE = "write the file again with the safetensors library, or download it again"
+FIELDS = ("dtype", "shape", "data_offsets")
 MAX_RANK = 64
 MAX_NAME = 1024
 MAX_GAP = 16
 """Causes of one sort that are told apart; more are counted."""
 
+_U64 = 1 << 64
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The parsed header and where its data lie; `data` and `size` are byte positions."""
+    """The exactly parsed header and where its data lie; `data` and `size` are byte positions.
 
-    text: bytes
-    entries: dict[str, Any]
-    metadata: object
+    `leads` tells that white space stands before the table, `padding` how much after it, in bytes.
+    """
+
+    parsed: Any
     path: str
     size: int
     data: int
+    leads: bool
     padding: int
 
     @property
     def room(self) -> int:
         """Bytes after the header."""
         return self.size - self.data
+
+    @property
+    def entries(self) -> list[tuple[str, Any]]:
+        """Every entry as it stands there, names given twice included."""
+        pairs = self.parsed.pairs if isinstance(self.parsed, Repeated) else self.parsed.items()
+        return [(name, entry) for name, entry in pairs if name != "__metadata__"]
 
 
 class Span(NamedTuple):
@@ -54,124 +68,139 @@ class Span(NamedTuple):
 
 def explain(table: Table) -> Header:
     """List what can be listed and say what is wrong with the rest."""
-    doubled = _doubled(table)
-    spans, kinds, faults = [], {}, list(_text_faults(table, doubled))
+    if not isinstance(table.parsed, dict):
+        what = called(table.parsed)
+        fault = _fault(table, f"the header of {table.path} is {what} where a table is needed", lost=True)
+        return Header(size=table.size, faults=[fault])
+    faults = [*_doubled(table), *_metadata_faults(table)]
+    kinds: list[Kind] = []
+    places: list[tuple[int, int]] = []
     bad: dict[str, list[str]] = defaultdict(list)
-    for name, entry in table.entries.items():
+    for name, entry in table.entries:
         reason = _entry_reason(entry)
         if reason:
             bad[reason].append(name)
-            kinds[name] = UNKNOWN
-            continue
-        kinds[name] = Kind(entry["dtype"], tuple(entry["shape"]))
-        spans.append(Span(*entry["data_offsets"], name))
+        kinds.append(UNKNOWN if reason else Kind(entry["dtype"], tuple(entry["shape"])))
+        places.append((0, 0) if reason else (entry["data_offsets"][0], entry["data_offsets"][1]))
     faults += _grouped(table, bad)
-    if not doubled and not bad:
-        faults += _layout_faults(table, sorted(spans))
-    faults += _oddities(table)
-    at = {span.name: (span.start, span.stop) for span in spans}
-    places = [at.get(name, (0, 0)) for name in kinds]
-    ids = {kind: at for at, kind in enumerate(dict.fromkeys(kinds.values()))}
+    names = [name for name, _ in table.entries]
+    spans = {Span(*place, name) for place, name, kind in zip(places, names, kinds, strict=True) if kind != UNKNOWN}
+    faults += _layout_faults(table, sorted(spans), explained=bool(bad or isinstance(table.parsed, Repeated)))
+    faults += _oddities(table, names)
+    return _header(table, faults, kinds=kinds, places=places)
+
+
+def _header(
+    table: Table, faults: list[Fault], *, kinds: list[Kind], places: list[tuple[int, int]]
+) -> Header:
+    metadata = table.parsed.get("__metadata__")
     return Header(
-        names=list(kinds),
-        kinds=list(ids),
-        kind_ids=[ids[kind] for kind in kinds.values()],
-        data=table.data,
-        starts=[start for start, _ in places],
-        stops=[stop for _, stop in places],
+        names=[name for name, _ in table.entries],
+        kinds=kinds,
+        starts=[table.data + start for start, _ in places],
+        stops=[table.data + stop for _, stop in places],
         size=table.size,
-        metadata=table.metadata if isinstance(table.metadata, dict) else {},
+        metadata=metadata if isinstance(metadata, dict) else {},
         faults=faults,
     )
 
 
-def _doubled(table: Table) -> list[tuple[str, int]]:
-    """Return the keys that stand twice in one object of the header, with how often."""
-    found: list[tuple[str, int]] = []
+def nbytes(dtype: str, shape: Shape) -> int | str:
+    """Return the bytes of a tensor, or why there is no such tensor.
 
-    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) != len(keys):
-            found.extend((key, n) for key, n in _counts(keys).items() if n > 1)
-        return dict(pairs)
-
-    json.loads(table.text.decode("utf-8"), object_pairs_hook=look)
-    return found
-
-
-def _counts(keys: Sequence[str]) -> Mapping[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for key in keys:
-        counts[key] += 1
-    return counts
+    As in safetensors' tensor.rs the product is taken from left to right, in 64 bits.
+    """
+    if dtype not in SAFETENSORS:
+        return f"the unknown dtype {printable(dtype, limit=40)}{_dtype_hint(dtype)}"
+    if len(shape) > MAX_RANK:
+        return f"a shape of {len(shape):,} dimensions, the limit is {MAX_RANK}"
+    bits = 1
+    for dim in (*shape, SAFETENSORS[dtype].bits):
+        if dim < 0:
+            return f"a shape with the negative number {dim}"
+        bits *= dim
+        if bits >= _U64 or dim >= _U64:
+            return f"{dtype} {list(shape)}, which takes more than 2^64 bits"
+    return f"{dtype} {list(shape)}, which does not fill whole bytes" if bits % 8 else bits // 8
 
 
-def _text_faults(table: Table, doubled: list[tuple[str, int]]) -> Iterator[Fault]:
-    if doubled:
-        keys = [key for key, _ in doubled]
-        tensors = [key for key in keys if key in table.entries]
-        what = "lists {} twice" if tensors else "holds the key {} twice"
-        yield _fault(
-            table,
-            f"the header of {table.path} {what.format(', '.join(patterns(tensors or keys)[:3]))}: "
-            "readers keep the last one without a word, its other bytes are never read",
-            tensors,
-        )
-    metadata = table.metadata
-    if metadata is not None and not isinstance(metadata, dict):
-        yield _fault(table, f"__metadata__ of {table.path} is a {type(metadata).__name__}, not a table")
-    elif metadata and not all(isinstance(value, str) for value in metadata.values()):
-        wrong = sorted(key for key, value in metadata.items() if not isinstance(value, str))
-        yield _fault(table, f"__metadata__ of {table.path} may hold texts only; {', '.join(wrong[:3])} is none")
+def _doubled(table: Table) -> Iterator[Fault]:
+    """Tell of tensors that the header lists more than once."""
+    if not isinstance(table.parsed, Repeated):
+        return
+    keys = table.parsed.keys_twice
+    tensors = [key for key in keys if key != "__metadata__"]
+    shown = ", ".join(patterns(keys)[:3])
+    yield _fault(
+        table,
+        f"the header of {table.path} lists {shown} twice: readers keep the last one without a word, "
+        "its other bytes are never read",
+        tensors,
+    )
+
+
+def _metadata_faults(table: Table) -> Iterator[Fault]:
+    metadata = table.parsed.get("__metadata__")
+    if metadata is None:
+        return
+    if not isinstance(metadata, dict):
+        yield _fault(table, f"__metadata__ of {table.path} is {called(metadata)}, not a table")
+        return
+    if isinstance(metadata, Repeated):
+        shown = ", ".join(printable(key, limit=80) for key in metadata.keys_twice[:3])
+        yield _fault(table, f"__metadata__ of {table.path} gives {shown} twice")
+    wrong = sorted(key for key, value in metadata.items() if type(value) is not str)
+    if wrong:
+        shown = ", ".join(printable(key, limit=80) for key in wrong[:3])
+        yield _fault(table, f"__metadata__ of {table.path} may hold texts only; {shown} is none")
 
 
 def _entry_reason(entry: object) -> str | None:
     if not isinstance(entry, dict):
-        return f"a {type(entry).__name__} where dtype, shape and data_offsets are needed"
-    absent = [key for key in ("dtype", "shape", "data_offsets") if key not in entry]
+        return f"{called(entry)} where dtype, shape and data_offsets are needed"
+    if isinstance(entry, Repeated):
+        return f"the field {printable(entry.keys_twice[0], limit=40)} twice, of which readers refuse the second"
+    absent = [key for key in FIELDS if key not in entry]
     if absent:
         return f"no {' and no '.join(absent)}"
-    dtype = entry["dtype"]
-    if not isinstance(dtype, str) or dtype not in SAFETENSORS:
-        return f"the unknown dtype {dtype!r}{_dtype_hint(dtype)}"
-    return _shape_reason(entry["shape"]) or _span_reason(entry)
+    if type(entry["dtype"]) is not str:
+        return f"{called(entry['dtype'])} as dtype"
+    return _numbers_reason(entry) or _span_reason(entry) or _extra_reason(entry)
 
 
-def _dtype_hint(dtype: object) -> str:
-    if isinstance(dtype, str):
-        return f" (meant {dtype.upper()}?)" if dtype.upper() in SAFETENSORS else nearest(dtype, SAFETENSORS)
-    return ""
+def _dtype_hint(dtype: str) -> str:
+    return f" (meant {dtype.upper()}?)" if dtype.upper() in SAFETENSORS else nearest(dtype, SAFETENSORS)
 
 
-def _shape_reason(shape: object) -> str | None:
-    if not isinstance(shape, list):
-        return f"a shape that is a {type(shape).__name__}, not a list"
-    if len(shape) > MAX_RANK:
-        return f"a shape of {len(shape):,} dimensions, the limit is {MAX_RANK}"
-    for size in shape:
-        if type(size) is not int:
-            return f"a shape with {json.dumps(size)[:40]}, which is no whole number"
-        if size < 0:
-            return f"a shape with the negative number {size}"
+def _numbers_reason(entry: Mapping[str, Any]) -> str | None:
+    for field in ("shape", "data_offsets"):
+        if not isinstance(entry[field], list):
+            return f"{called(entry[field])} as {field}, not a list"
+        wrong = next((number for number in entry[field] if type(number) is not int), None)
+        if wrong is not None or None in entry[field]:
+            return f"{field} with {called(wrong)}, which is no whole number"
     return None
 
 
 def _span_reason(entry: Mapping[str, Any]) -> str | None:
-    offsets, shape, dtype = entry["data_offsets"], tuple(entry["shape"]), SAFETENSORS[entry["dtype"]]
-    if not isinstance(offsets, list) or len(offsets) != 2 or any(type(at) is not int for at in offsets):
-        return "data_offsets that are not two whole numbers"
+    shape, offsets = entry["shape"], entry["data_offsets"]
+    if len(offsets) != 2:
+        return f"{len(offsets):,} data_offsets, not two"
     start, stop = offsets
     if start < 0 or stop < start:
         return f"data_offsets [{start}, {stop}], which end before they begin or begin below 0"
-    if max(*offsets, *shape, 0) >= 2**63:
-        return "data_offsets or a shape beyond 2^63"
-    total = dtype.nbytes(shape)
-    if total is None:
-        return f"{dtype.name} {list(shape)}, which does not fill whole bytes"
-    if total >= 2**63:
-        return f"{dtype.name} {list(shape)}, which takes more than 2^63 bytes"
-    if total != stop - start:
-        return f"{stop - start:,} bytes for {dtype.name} {list(shape)}, which takes {total:,}"
+    if stop >= _U64 >> 1:
+        return f"data_offsets [{start}, {stop}], beyond 2^63"
+    total = nbytes(entry["dtype"], tuple(shape))
+    if isinstance(total, str) or total == stop - start:
+        return total if isinstance(total, str) else None
+    return f"{stop - start:,} bytes for {entry['dtype']} {shape}, which takes {total:,}"
+
+
+def _extra_reason(entry: Mapping[str, Any]) -> str | None:
+    for field in set(entry) - set(FIELDS):
+        if hostile := too_much(entry[field]):
+            return f"a field {printable(field, limit=40)} that {hostile}"
     return None
 
 
@@ -186,22 +215,29 @@ def _grouped(table: Table, bad: Mapping[str, list[str]]) -> Iterator[Fault]:
 
 
 def _one(names: Sequence[str]) -> str:
-    return names[0] if names[0] else "the tensor without a name"
+    return printable(names[0], limit=120) if names[0] else "the tensor without a name"
 
 
-def _layout_faults(table: Table, spans: list[Span]) -> Iterator[Fault]:
-    """Say where the spans leave the row from 0 to the end of the file."""
+def _layout_faults(table: Table, spans: list[Span], *, explained: bool) -> Iterator[Fault]:
+    """Say where the spans leave the row from 0 to the end of the file.
+
+    With `explained`, entries that are wrong by themselves are left out of the spans or a name has
+    several: the holes and overlaps that this leaves are not told again, a file cut short is.
+    """
     end = max((span.stop for span in spans), default=0)
+    if end > table.room:
+        yield _short(table, spans, end)
+    if explained:
+        return
     overlaps = [(a, b) for a, b in zip(spans, spans[1:], strict=False) if b.start < a.stop]
     if overlaps:
         yield _overlap(table, overlaps)
-    elif holes := list(_holes(spans)):
+        return
+    if holes := list(_holes(spans)):
         missing = sum(size for size, _ in holes)
         names = [name for _, name in holes]
-        yield _fault(table, f"{missing:,} bytes of {table.path} belong to no tensor, before {names[0]}", names)
-    if end > table.room:
-        yield _short(table, spans, end)
-    elif end < table.room:
+        yield _fault(table, f"{missing:,} bytes of {table.path} belong to no tensor, before {_one(names)}", names)
+    if end < table.room:
         yield _long(table, end)
 
 
@@ -217,7 +253,7 @@ def _overlap(table: Table, overlaps: list[tuple[Span, Span]]) -> Fault:
     a, b = overlaps[0]
     names = list(dict.fromkeys(span.name for pair in overlaps for span in pair))
     shared = min(a.stop, b.stop) - b.start
-    message = f"{a.name} and {b.name} of {table.path} share {shared:,} bytes"
+    message = f"{_one([a.name])} and {_one([b.name])} of {table.path} share {shared:,} bytes"
     more = f", and {len(overlaps) - 1:,} more pairs do" if len(overlaps) > 1 else ""
     return Fault(
         kind=FaultKind.MALFORMED,
@@ -254,19 +290,23 @@ def _long(table: Table, end: int) -> Fault:
     )
 
 
-def _oddities(table: Table) -> Iterator[Fault]:
-    lead = len(table.text) - len(table.text.lstrip())
-    if lead or table.padding > 1 << 20:
-        message = f"the header of {table.path} holds {lead + table.padding:,} bytes of white space"
-        yield _odd(table, message, [])
-    entries = {name: entry for name, entry in table.entries.items() if isinstance(entry, dict)}
-    fields = [name for name, entry in entries.items() if set(entry) - {"dtype", "shape", "data_offsets"}]
+def _oddities(table: Table, names: Sequence[str]) -> Iterator[Fault]:
+    if table.leads:
+        yield _odd(table, f"the header of {table.path} begins with white space, not with a brace", [])
+    if table.padding > 1 << 20:
+        yield _odd(table, f"the header of {table.path} ends with {table.padding:,} bytes of white space", [])
+    entries = {name: entry for name, entry in table.entries if isinstance(entry, dict)}
+    fields = [name for name, entry in entries.items() if set(entry) - set(FIELDS) and not _entry_reason(entry)]
     if fields:
         yield _odd(table, f"{len(fields):,} tensors of {table.path} have fields that the format does not know", fields)
-    strange = [name for name in table.entries if not name or not name.isprintable() or len(name) > MAX_NAME]
+    strange = [name for name in names if not name or len(name.encode()) > MAX_NAME or not _is_plain(name)]
     if strange:
-        what = f"are empty, hold control characters or exceed {MAX_NAME:,} characters"
+        what = f"are empty, hold control characters or exceed {MAX_NAME:,} bytes"
         yield _odd(table, f"{len(strange):,} tensor names of {table.path} {what}", strange)
+
+
+def _is_plain(name: str) -> bool:
+    return printable(name, limit=len(name)) == name
 
 
 def _odd(table: Table, message: str, names: Sequence[str]) -> Fault:
@@ -274,11 +314,12 @@ def _odd(table: Table, message: str, names: Sequence[str]) -> Fault:
     return Fault(kind=FaultKind.ODD, file=table.path, message=message, tensors=tuple(patterns(names)), cure=cure)
 
 
-def _fault(table: Table, message: str, names: Sequence[str] = ()) -> Fault:
+def _fault(table: Table, message: str, names: Sequence[str] = (), *, lost: bool = False) -> Fault:
     return Fault(
         kind=FaultKind.MALFORMED,
         file=table.path,
         message=message,
         tensors=tuple(patterns(names)),
         cure=REWRITE if names else AGAIN,
+        lost=lost,
     )

@@ -62,30 +62,23 @@ UNKNOWN = Kind(None, None)
 class Header:
     """The tensor table of one file, as columns of equal length.
 
-    `kind_ids` point into the table `kinds`. `starts` and `stops` are bytes from the start of the
-    data, which lie at byte `data` of the file; `size` is the file's, in bytes.
+    `starts` and `stops` are byte positions in the file. `size` is the file's, in bytes.
     """
 
     names: Sequence[str] = ()
     kinds: Sequence[Kind] = ()
-    kind_ids: Sequence[int] = ()
     starts: Sequence[int] = ()
     stops: Sequence[int] = ()
-    data: int = 0
     size: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)
     faults: Sequence[Fault] = ()
 
 
 class File(NamedTuple):
-    """One file of a checkpoint; `size` in bytes, None where only its name is known.
-
-    `data` is the byte at which the data begin.
-    """
+    """One file of a checkpoint; `size` in bytes, None where only its name is known."""
 
     path: str
     size: int | None
-    data: int = 0
 
 
 @dataclass
@@ -93,7 +86,7 @@ class Index:
     """Columns of one checkpoint, in order of reading.
 
     `kind_ids` and `file_ids` point into the tables `kinds` and `files`; `starts` and `stops` are
-    bytes from the start of the file's data, 0 where unknown.
+    byte positions in the file, 0 where unknown.
     """
 
     names: list[str] = field(default_factory=list)
@@ -105,16 +98,17 @@ class Index:
     kinds: list[Kind] = field(default_factory=list)
 
     def add(self, path: str, header: Header) -> None:
-        """Append the table of one more file."""
+        """Append the table of one more file; quick if equal kinds of the header are one object."""
         ids = {kind: at for at, kind in enumerate(self.kinds)}
-        mine = [ids.setdefault(kind, len(ids)) for kind in header.kinds]
+        distinct = dict(zip(map(id, header.kinds), header.kinds, strict=True))
+        by_identity = {key: ids.setdefault(kind, len(ids)) for key, kind in distinct.items()}
         self.kinds = list(ids)
         self.names += header.names
-        self.kind_ids.extend(map(mine.__getitem__, header.kind_ids))
+        self.kind_ids.extend(map(by_identity.__getitem__, map(id, header.kinds)))
         self.starts.extend(header.starts)
         self.stops.extend(header.stops)
         self.file_ids.extend(repeat(len(self.files), len(header.names)))
-        self.files.append(File(path, header.size, header.data))
+        self.files.append(File(path, header.size))
 
     def extend(self, other: Index) -> None:
         """Append all rows and files of another index; associative."""

@@ -65,9 +65,9 @@ def join(index: Index, expected: Expected) -> Joined:
     missing: dict[Slot, list[Coord]] = {}
     for slot in expected.slots:
         found = list(map(rows.get, slot.names()))
-        there = [row for row in found if row is not None] if None in found else found
-        if len(there) != len(found):
+        if None in found:
             missing[slot] = [c for c, row in zip(slot.coords(), found, strict=True) if row is None]
+        there = [row for row in found if row is not None]
         if there:
             matched[slot] = there
             for row in there:
@@ -79,13 +79,13 @@ def join(index: Index, expected: Expected) -> Joined:
 
 def settle(index: Index, expected: Expected, layout: Layout) -> Expected:
     """Choose between a layout and the plain slots, for each number of the first axis."""
-    numbers = {
-        coord[0]
+    heads = {
+        coord[:1]
         for slot in layout.slots
         for coord, name in zip(slot.coords(), slot.names(), strict=True)
         if name in index.rows
     }
-    return expected.choose(layout, frozenset(numbers))
+    return expected.choose(layout, frozenset(heads))
 
 
 def _leftover(index: Index, expected: Expected, seen: bytearray) -> tuple[Extra, int]:

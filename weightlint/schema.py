@@ -110,23 +110,21 @@ def read(file: Path) -> Schema:
     Raises:
         SchemaError: not readable, or not a schema; the text says where.
     """
-    return parse(_merged(_table(file), 0), str(file.name))
+    try:
+        return parse(_merged(table(file), 0), str(file.name))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        message = f"schema {file.name}: {type(error).__name__} {error}; `weightlint schema check` says more"
+        raise SchemaError(message) from error
 
 
 def validate(file: Path) -> list[str]:
     """Return what is wrong with a schema file: against its JSON Schema, then by reading it."""
-    import jsonschema
+    from weightlint import schema_check
 
-    meta = json.loads((folder() / "_meta" / "schema.schema.json").read_text())
     try:
-        table = _table(file)
-        validator = jsonschema.Draft202012Validator(meta)
-        errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(table)]
-        if not errors:
-            _check_expressions(read(file))
+        return schema_check.shape(table(file)) or schema_check.sense(read(file))
     except SchemaError as error:
         return [str(error)]
-    return sorted(errors)
 
 
 def detect(config: Config) -> str | None:
@@ -142,12 +140,16 @@ def detect(config: Config) -> str | None:
 
 
 def recognise(templates: Iterable[str]) -> list[str]:
-    """Return the schemas all of whose fingerprints end some of these folded names."""
+    """Return the schemas all of whose fingerprints end some of these folded names, those with `!` none."""
     known = list(templates)
+
+    def ends(mark: str) -> bool:
+        return any(template.endswith(mark.lstrip("!*")) for template in known)
+
     out = []
     for name in names():
         marks = _head(folder() / f"{name}.toml").get("fingerprints", ())
-        if marks and all(any(t.endswith(mark.lstrip("*")) for t in known) for mark in marks):
+        if marks and all(ends(mark) is not mark.startswith("!") for mark in marks):
             out.append(name)
     return out
 
@@ -157,7 +159,12 @@ def _head(file: Path) -> dict[str, Any]:
     return tomllib.loads(file.read_text(encoding="utf-8").partition("\n[")[0])
 
 
-def _table(file: Path) -> dict[str, Any]:
+def table(file: Path) -> dict[str, Any]:
+    """Read a TOML or JSON file.
+
+    Raises:
+        SchemaError: not readable.
+    """
     try:
         text = file.read_text(encoding="utf-8")
         return dict(json.loads(text) if file.suffix == ".json" else tomllib.loads(text))
@@ -169,26 +176,27 @@ def _table(file: Path) -> dict[str, Any]:
         raise SchemaError(message) from error
 
 
-def _merged(table: dict[str, Any], depth: int) -> dict[str, Any]:
+def _merged(mine: dict[str, Any], depth: int) -> dict[str, Any]:
     """Lay a table over the one that it extends: tables by key, tensors by full name."""
-    base_name = table.get("extends")
+    base_name = mine.get("extends")
     if base_name is None:
-        return table
+        return mine
     if depth == MAX_DEPTH or base_name not in names():
-        message = f"schema {table.get('name')!r} extends {base_name!r}, which is not to be had"
+        message = f"schema {mine.get('name')!r} extends {base_name!r}, which is not to be had"
         raise SchemaError(message)
-    base = _merged(_table(folder() / f"{base_name}.toml"), depth + 1)
-    mine = {block["prefix"] + line["name"] for block in table.get("block", ()) for line in block["tensors"]}
+    base = _merged(table(folder() / f"{base_name}.toml"), depth + 1)
+    given = {block["prefix"] + line["name"] for block in mine.get("block", ()) for line in block["tensors"]}
     kept = [
-        {**block, "tensors": [t for t in block["tensors"] if block["prefix"] + t["name"] not in mine]}
+        {**block, "tensors": [t for t in block["tensors"] if block["prefix"] + t["name"] not in given]}
         for block in base.get("block", ())
     ]
-    out = {**base, "fingerprints": [], **table, "block": kept + list(table.get("block", ()))}
+    out = {**base, "fingerprints": [], **mine, "block": kept + list(mine.get("block", ()))}
     for key in ("config", "let", "axes"):
-        out[key] = {**base.get(key, {}), **table.get(key, {})}
-    for key in ("ignore", "layout"):
-        out[key] = [*base.get(key, ()), *table.get(key, ())]
-    out["fp32"] = {"names": [*base.get("fp32", {}).get("names", ()), *table.get("fp32", {}).get("names", ())]}
+        out[key] = {**base.get(key, {}), **mine.get(key, {})}
+    out["ignore"] = [*base.get("ignore", ()), *mine.get("ignore", ())]
+    own = {layout["name"] for layout in mine.get("layout", ())}
+    out["layout"] = [it for it in base.get("layout", ()) if it["name"] not in own] + list(mine.get("layout", ()))
+    out["fp32"] = {"names": [*base.get("fp32", {}).get("names", ()), *mine.get("fp32", {}).get("names", ())]}
     return out
 
 
@@ -246,12 +254,3 @@ def _layout(table: Mapping[str, Any]) -> LayoutSpec:
     lines = _lines({"prefix": "", **table})
     return LayoutSpec(table["name"], tuple(prefix + name for name in table["drop"]), tuple(lines))
 
-
-def _check_expressions(schema: Schema) -> None:
-    from weightlint import expr
-
-    for line in (*schema.lines, *(line for layout in schema.layouts for line in layout.lines)):
-        for text in (*line.conditions, *map(str, line.shape)):
-            expr.parse(text)
-    for text in schema.lets.values():
-        expr.parse(text)

@@ -67,15 +67,20 @@ def read(file: Path) -> Settings:
     """
     table = _table(file) or {}
     values = {key.replace("-", "_"): _value(file, key, value) for key, value in table.items()}
+    if any("=" in word for word in values.get("format", ())):
+        message = f"settings {file}: format names formats; their files belong on the command line"
+        raise UsageError(message)
     if "config" in values:
         values["config"] = str(file.parent / values["config"])
     return Settings(source=file).over(values)
 
 
 def inside(file: Path, target: str) -> bool:
-    """Tell whether a file of settings lies in the folder that is checked, or is checked a part of."""
-    folder = Path(target) if Path(target).is_dir() else Path(target).parent
-    return file.resolve().is_relative_to(folder.resolve())
+    """Tell whether settings lie in the folder that is checked, or beside the file that is."""
+    place = Path(target)
+    if place.is_dir():
+        return file.resolve().is_relative_to(place.resolve())
+    return place.is_file() and file.resolve().parent == place.parent.resolve()
 
 
 def _table(file: Path) -> dict[str, Any] | None:
@@ -92,14 +97,15 @@ def _table(file: Path) -> dict[str, Any] | None:
         raise UsageError(message) from error
     if file.name != "pyproject.toml":
         return table
-    own = table.get("tool", {}).get("weightlint")
+    tool = table.get("tool")
+    own = tool.get("weightlint") if isinstance(tool, dict) else None
     if own is None or isinstance(own, dict):
         return own
     message = f"settings {file}: tool.weightlint must be a table"
     raise UsageError(message)
 
 
-def _value(file: Path, key: str, value: object) -> Any:  # noqa: ANN401 - text or tuple of texts
+def _value(file: Path, key: str, value: object) -> Any:
     if key not in KEYS:
         known = f"{nearest(key, KEYS)}; known: {', '.join(KEYS)}"
         message = f"settings {file}: unknown key {key!r}{known}"

@@ -6,15 +6,11 @@ and nesting are kept for the caller to judge; what is not JSON at all is a `BadJ
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-from contextlib import contextmanager
+from collections import Counter
 from math import isfinite
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Any
 
 MAX_DEPTH = 64
 """Levels of nesting that are looked into."""
@@ -55,21 +51,9 @@ class Repeated(dict[str, Any]):
 
     @property
     def keys_twice(self) -> list[str]:
-        """Return the keys that come more than once, in order of their second coming."""
-        seen: set[str] = set()
-        return list(dict.fromkeys(key for key, _ in self.pairs if key in seen or seen.add(key)))
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking over many live containers while they are made."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+        """Return the keys that come more than once, in order of coming."""
+        counts = Counter(key for key, _ in self.pairs)
+        return [key for key, count in counts.items() if count > 1]
 
 
 def parse(raw: bytes) -> Any:
@@ -112,6 +96,15 @@ def too_much(value: object) -> str | None:
             return "holds a number that is out of range"
         level = [inner for item in level for inner in _children(item)]
     return None
+
+
+def called(value: object) -> str:
+    """Return what a JSON value is, in words."""
+    if isinstance(value, (Unfit, int, float)) and not isinstance(value, bool):
+        text = str(value)
+        return f"the number {text if len(text) <= MAX_DIGITS + 4 else f'of {len(text):,} digits'}"
+    words = {bool: str(value).lower(), type(None): "null", str: "a text", list: "a list"}
+    return words.get(type(value), "a table")
 
 
 def _children(value: object) -> list[Any]:

@@ -6,14 +6,16 @@ an index is opened before `unsafe` has passed it.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from weightlint import strict_json
+from weightlint.finding import printable
 from weightlint.foreign import AGAIN, HEAD, recognise
 from weightlint.index import Fault, FaultKind
 from weightlint.names import patterns
+from weightlint.strict_json import BadJsonError, Repeated, called
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from weightlint.store import Blob
 
 MAX_BYTES = 1 << 30
+MAX_DIGITS = 4_300
+"""Digits of a number, as Python converts; the largest total_size seen in the wild has 72."""
+
 REBUILD = "rebuild the index from the shards, or download it again"
 
 
@@ -62,7 +67,7 @@ def parse(raw: bytes, path: str) -> Reading:
     try:
         table, doubled = _loads(raw)
     except ValueError as error:
-        return Reading(None, [_fault(FaultKind.MALFORMED, path, f"{path} cannot be read: {error}")])
+        return Reading(None, [_fault(FaultKind.MALFORMED, path, f"{path} {error}")])
     entries = table.get("weight_map")
     if not isinstance(entries, dict):
         message = f"{path} has no table `weight_map` that gives the file of each tensor"
@@ -70,11 +75,11 @@ def parse(raw: bytes, path: str) -> Reading:
     if not entries:
         message = f"{path} names no tensor: its weight_map is empty"
         return Reading(None, [_fault(FaultKind.MALFORMED, path, message)])
-    if set(map(type, entries.values())) != {str}:
-        wrong = [name for name, file in entries.items() if not isinstance(file, str)]
+    wrong = [] if set(map(type, entries.values())) == {str} else _not_texts(entries)
+    if wrong:
         message = f"{path} gives {len(wrong):,} tensors a file name that is no text"
         return Reading(None, [_fault(FaultKind.MALFORMED, path, message, tensors=wrong)])
-    faults = list(_unsafe(path, entries))
+    faults = [*_unsafe(path, entries), *_odd_files(path, entries)]
     if doubled:
         message = f"{path} names {len(doubled):,} tensors twice; readers keep the last file"
         faults.append(_fault(FaultKind.MALFORMED, path, message, tensors=doubled))
@@ -82,63 +87,48 @@ def parse(raw: bytes, path: str) -> Reading:
     safe = {name: file for name, file in entries.items() if file not in refused} if refused else entries
     metadata = table.get("metadata")
     total = metadata.get("total_size") if isinstance(metadata, dict) else None
-    return Reading(WeightMap(path, safe, total), faults)
+    return Reading(WeightMap(path, safe, total) if safe else None, faults)
 
 
 def _loads(raw: bytes) -> tuple[dict[str, Any], list[str]]:
-    """Parse JSON.
+    """Parse JSON; return the table and the keys that come twice in it or in its tables.
 
     Raises:
         ValueError: with the place and, where it shows, the cause.
     """
     try:
-        table = json.loads(raw.decode("utf-8"), parse_constant=_refuse)
-    except RecursionError as error:
-        message = "JSON nested too deeply"
-        raise ValueError(message) from error
-    except UnicodeDecodeError as error:
-        message = f"not UTF-8 at byte {error.start}"
-        raise ValueError(message) from error
-    except json.JSONDecodeError as error:
-        comment = " (JSON has no `//` comments)" if raw.lstrip().startswith(b"//") else ""
-        message = f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}{comment}"
+        table = strict_json.parse(raw)
+        if not _is_proven(raw, table):
+            table = strict_json.parse_exactly(raw, max_digits=MAX_DIGITS)
+    except BadJsonError as error:
+        message = f"{error}, at line {error.line}, byte {error.at}"
         raise ValueError(message) from error
     if not isinstance(table, dict):
-        message = f"a JSON {type(table).__name__} where a table is needed"
+        message = f"is {called(table)} where a table is needed"
         raise ValueError(message)  # noqa: TRY004 -- one kind of error for every unusable text
-    plain = b"\\" not in raw and raw.count(b'"') == 2 * _strings(table)
-    return table, [] if plain else _doubled(raw)
+    tables = [table, *table.values()]
+    return table, [key for it in tables if isinstance(it, Repeated) for key in it.keys_twice]
 
 
-def _strings(value: object) -> int:
-    """Count the strings of a JSON value; without escapes each takes two quotes."""
-    if isinstance(value, str):
-        return 1
-    if not isinstance(value, dict):
-        return sum(map(_strings, value)) if isinstance(value, list) else 0
-    if value and set(map(type, value.values())) == {str}:
-        return 2 * len(value)
-    return len(value) + sum(map(_strings, value.values()))
+def _is_proven(raw: bytes, table: object) -> bool:
+    """Prove that no key stands twice; False is no disproof. Each key has a colon of its own."""
+    if not isinstance(table, dict) or (b"\\" in raw and b"\\u" in raw):
+        return False
+    inner = [value for value in table.values() if isinstance(value, dict)]
+    return raw.count(b":") == len(table) + sum(map(len, inner))
 
 
-def _doubled(raw: bytes) -> list[str]:
-    """Return the keys that stand twice in one object."""
-    doubled: list[str] = []
-
-    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        table = dict(pairs)
-        if len(table) != len(pairs):
-            keys = [key for key, _ in pairs]
-            doubled.extend(key for key in table if keys.count(key) > 1)
-        return table
-
-    json.loads(raw.decode("utf-8"), object_pairs_hook=look)
-    return doubled
+def _not_texts(entries: Mapping[str, object]) -> list[str]:
+    return [name for name, file in entries.items() if type(file) is not str]
 
 
-def _refuse(token: str) -> NoReturn:
-    message = f"{token} is not JSON"
-    raise ValueError(message)
+def _odd_files(path: str, entries: Mapping[str, str]) -> Iterator[Fault]:
+    files = dict.fromkeys(entries.values())
+    odd = [file for file in files if "\0" not in file and printable(file, limit=len(file)) != file]
+    if odd:
+        message = f"{path} names {len(odd):,} files with control characters, such as {printable(odd[0])}"
+        names = [name for name, file in entries.items() if file in set(odd)]
+        yield _fault(FaultKind.ODD, path, message, tensors=names, cure="rename these files")
 
 
 def unsafe(file: str) -> str | None:

@@ -56,7 +56,7 @@ class App(click.Group):
             ctx.fail(f"no command {name!r}{nearest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
-    def main(self, *args: Any, **extra: Any) -> NoReturn:  # noqa: ANN401 - click's own signature
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run a command line and leave with its exit code."""
         extra["standalone_mode"] = False
         sys.exit(_guarded(partial(super().main, *args, **extra)))
@@ -90,11 +90,13 @@ def _guarded(run: Callable[[], object]) -> int:
 
 
 def _ended(run: Callable[[], object]) -> int:
+    stdout = sys.stdout
     try:
         answer = run()
     except SystemExit as stop:
-        # click ends a closed pipe with 1, which here means findings.
-        if isinstance(stop.__context__, BrokenPipeError):
+        # click ends a closed pipe with 1, which here means findings, and replaces the stream.
+        if sys.stdout is not stdout:
+            sys.stdout = stdout
             return CLOSED_PIPE
         return stop.code if isinstance(stop.code, int) else FAILED
     except (click.Abort, KeyboardInterrupt):

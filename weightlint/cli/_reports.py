@@ -33,9 +33,7 @@ def destinations(formats: Sequence[str], output: str | None) -> list[Destination
     out = [_destination(text) for text in formats]
     if output is not None:
         if out[-1].file is not None:
-            message = (
-                f"--output {output} and --format {formats[-1]}: one format, two files; keep one"
-            )
+            message = f"--output {output} and --format {formats[-1]}: one format, two files; keep one"
             raise UsageError(message)
         out[-1] = Destination(out[-1].format, _file(output))
     places = [each.file for each in out]

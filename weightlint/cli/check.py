@@ -22,10 +22,10 @@ Exit codes:
 \b
 Limits for what a file may ask of this machine; beyond one is a finding or an error, never a crash:
   safetensors header  100,000,000 bytes (as the safetensors library)
-  JSON                nesting as deep as the parser of Python allows
+  JSON                64 levels of nesting
   tensor              rank 64, name 1,024 bytes
   index file          1 GB
-  config              10,000 layers, 100,000 experts
+  config              10,000 layers, 100,000 of any other axis, 20,000,000 tensors in all
   findings            10,000 of one rule; text shows 10 of each
 
 \b
@@ -80,7 +80,7 @@ def check(
     no_settings: bool,
     output: str | None,
     schema: str | None,
-    **given: Any,  # noqa: ANN401 - the options that are fields of Settings, as click read them
+    **given: Any,
 ) -> int:
     """Tell whether a checkpoint will load.
 

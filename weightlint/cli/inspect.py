@@ -16,15 +16,16 @@ COLUMNS = ("tensors", "dtype", "shape", "bytes", "family")
 
 @click.command("inspect", short_help="List tensor families with counts, dtypes, bytes.")
 @click.argument("target", metavar="PATH")
+@click.option("--config", metavar="FILE", help="The model's config.json, if not beside the files.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def inspect(target: str, *, as_json: bool) -> int:
+def inspect(target: str, *, config: str | None, as_json: bool) -> int:
     """List the tensor families of a checkpoint: counts, dtypes, shapes, bytes.
 
     PATH is a folder, a tensor file, an index file or a snapshot. Nothing is judged.
     """
     from weightlint import api
 
-    inspection = api.inspect(target)
+    inspection = api.inspect(target, config=config)
     for line in [_json(inspection)] if as_json else _table(inspection):
         click.echo(line)
     return 0 if inspection.families else 3
@@ -50,8 +51,7 @@ def _table(inspection: Inspection) -> Iterator[str]:
 
     rows = [COLUMNS]
     rows += [
-        (f"{row.count:,}", row.dtype, row.shape, f"{row.bytes:,}", row.pattern)
-        for row in inspection.families
+        (f"{row.count:,}", row.dtype, row.shape, f"{row.bytes:,}", row.pattern) for row in inspection.families
     ]
     shown = [[printable(cell) for cell in row] for row in rows]
     wide = [max(len(row[at]) for row in shown) for at in range(len(COLUMNS))]

@@ -6,35 +6,35 @@ column with built-ins that run in C; only where a proof fails does `explain` loo
 
 from __future__ import annotations
 
-import json
+import re
+from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter, sub
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from weightlint.dtype import SAFETENSORS
+from weightlint import strict_json
 from weightlint.foreign import AGAIN, HEAD, recognise
-from weightlint.header_faults import MAX_NAME, MAX_RANK, Table, explain
+from weightlint.header_faults import MAX_NAME, Table, explain, nbytes
 from weightlint.index import Fault, FaultKind, Header, Kind
+from weightlint.strict_json import BadJsonError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from weightlint.checkpoint import Format
+    from weightlint.dtype import Shape
     from weightlint.store import Blob
 
 MAX_HEADER = 100_000_000
 """Bytes, as the safetensors library allows."""
 
-SUFFIXES = (".safetensors",)
 MAX_PADDING = 1 << 20
-FIELDS = 3
-"""dtype, shape, data_offsets: an entry of this length that has all three has nothing else."""
+"""Bytes of white space that a writer may have a reason for: alignment to a page or a block."""
 
-UNPLAIN = (b"\\", b"\x7f", b"true", b"false")
-
-
-class FloatSeenError(Exception):
-    """A number of the header is no whole one."""
-
-
-class NotJsonError(Exception):
-    """The header text is no table; the message says why and where."""
+SUFFIXES = (".safetensors",)
+_FIELDS = itemgetter("dtype", "shape", "data_offsets")
+_UNSOUND = Kind(None, None)
+_MINUS_ZERO = re.compile(rb"[\[,\s]-0")
 
 
 def read(blob: Blob, path: str) -> Header:
@@ -52,107 +52,113 @@ def read(blob: Blob, path: str) -> Header:
 def parse(raw: bytes, path: str, size: int) -> Header:
     """Read the table from the header's bytes; `size` is that of the whole file."""
     text = raw.rstrip(b" \t\r\n")
-    padding = len(raw) - len(text)
-    data = 8 + len(raw)
+    data, padding = 8 + len(raw), len(raw) - len(text)
     try:
-        entries, plain = _loads(text)
-    except NotJsonError as error:
-        return Header(size=size, faults=[_malformed(path, str(error), raw)])
+        entries = strict_json.parse(text)
+        header = _proven(text, entries, data=data, size=size)
+        if header is not None and padding <= MAX_PADDING:
+            return header
+        table = Table(strict_json.parse_exactly(text), path, size, data, text[:1] != b"{", padding)
+    except BadJsonError as error:
+        return Header(size=size, faults=[_malformed(path, error, raw)])
+    return explain(table)
+
+
+def _proven(text: bytes, entries: Any, *, data: int, size: int) -> Header | None:
+    """Return the header if everything about it is proven sound, else None."""
+    if type(entries) is not dict or not text.startswith(b"{"):
+        return None
+    keys = len(entries)
     metadata = entries.pop("__metadata__", None)
-    columns = _columns(entries, size - data) if plain and padding <= MAX_PADDING else None
-    if columns is None or not _sound_metadata(metadata) or not _single(text, entries, metadata):
-        return explain(Table(text, entries, metadata, path, size, data, padding))
-    kinds, kind_ids, starts, stops = columns
+    if not _sound_metadata(metadata) or not _sound_names(text, entries):
+        return None
+    keys += 3 * len(entries) + len(metadata or ())
+    if not _sound_text(text, keys, chain(entries, metadata or (), (metadata or {}).values())):
+        return None
+    columns = _columns(list(entries.values()), size - data)
+    if columns is None:
+        return None
+    kinds, starts, stops = columns
     return Header(
         names=list(entries),
         kinds=kinds,
-        kind_ids=kind_ids,
-        starts=starts,
-        stops=stops,
-        data=data,
+        starts=list(map(data.__add__, starts)),
+        stops=list(map(data.__add__, stops)),
         size=size,
         metadata=metadata or {},
     )
 
 
-def _loads(text: bytes) -> tuple[dict[str, Any], bool]:
-    """Parse the header text into its table.
+def _sound_metadata(metadata: object) -> bool:
+    if metadata is None:
+        return True
+    return type(metadata) is dict and all(type(value) is str for value in metadata.values())
 
-    The second value tells that the text is plain: one object at once, ASCII without escapes or
-    control characters, and every number in it a whole one, `true` and `false` among none of them.
 
-    Raises:
-        NotJsonError: with the place and the cause.
+def _sound_names(text: bytes, entries: dict[str, Any]) -> bool:
+    """Prove that no name is empty, long or strange; False is no disproof."""
+    if "" in entries or max(map(len, entries), default=0) > MAX_NAME:
+        return False
+    if text.isascii() and b"\\" not in text and b"\x7f" not in text:
+        return True
+    names = "".join(entries)
+    return names.isascii() and (not names or names.isprintable())
+
+
+def _sound_text(text: bytes, keys: int, words: Iterable[str]) -> bool:
+    """Prove that no key stands twice and no number is `-0`; False is no disproof.
+
+    `keys` counts the different keys, if each tensor has three. Each key has a colon of its own,
+    and without an escape `\\u` every colon within a key or value is one in the text as well: as
+    many colons as keys and colons in words leave none over for a second key.
     """
-    plain = text.startswith(b"{") and text.isascii() and not any(map(text.__contains__, UNPLAIN))
-    try:
-        return _table(json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_no_float)), plain
-    except FloatSeenError:
-        return _table(json.loads(text.decode("utf-8"), parse_constant=_no_constant)), False
-    except UnicodeDecodeError as error:
-        message = f"not UTF-8 at byte {8 + error.start}"
-    except UnicodeEncodeError:
-        message = "a tensor name holds half a surrogate pair, which is not Unicode"
-    except json.JSONDecodeError as error:
-        message = f"not JSON at byte {8 + error.pos}: {error.msg}"
-    except RecursionError:
-        message = "JSON nested too deeply"
-    except ValueError as error:
-        message = f"JSON with an impossible number: {error}"
-    raise NotJsonError(message)
+    # single bytes are looked for first: that runs at the speed of memory
+    if b"\\" in text and b"\\u" in text:
+        return False
+    if b"-" in text and _MINUS_ZERO.search(text):
+        return False
+    colons = text.count(b":")
+    return colons == keys or colons == keys + sum(word.count(":") for word in words)
 
 
-def _table(entries: object) -> dict[str, Any]:
-    if not isinstance(entries, dict):
-        message = f"a JSON {type(entries).__name__} where a table is needed"
-        raise NotJsonError(message)
-    "".join(entries).encode("utf-8")
-    return entries
+Columns = tuple[list[Kind], tuple[int, ...], tuple[int, ...]]
 
 
-def _no_constant(token: str) -> NoReturn:
-    message = f"{token} is not JSON"
-    raise ValueError(message)
+def _columns(values: list[Any], room: int) -> Columns | None:
+    """Return kinds, starts and stops if every entry is proven sound, else None.
 
-
-def _no_float(token: str) -> NoReturn:
-    raise FloatSeenError(token)
-
-
-Columns = tuple[list[Kind], list[int], tuple[int, ...], tuple[int, ...]]
-
-
-def _columns(entries: dict[str, Any], room: int) -> Columns | None:
-    """Return kinds, their ids, starts and stops if every entry of a plain text is sound, else None.
-
-    Offsets count from the start of the data. Sound: the three fields and no more, a known dtype,
-    a span that fits dtype and shape, and all spans in a row from 0 to the end of the file.
+    Offsets count from the start of the data. Sound: the three fields with exact types, a known
+    dtype, a span that fits dtype and shape, and all spans in a row from 0 to the end of the file.
     """
-    values = list(entries.values())
     if not values:
-        return ([], [], (), ()) if room == 0 else None
+        return ([], (), ()) if room == 0 else None
+    if set(map(type, values)) != {dict} or set(map(len, values)) != {3}:
+        return None
     try:
-        if set(map(len, values)) != {FIELDS} or max(map(len, entries)) > MAX_NAME or "" in entries:
+        dtypes, shapes, offsets = zip(*map(_FIELDS, values), strict=True)
+        if set(map(type, chain(shapes, offsets))) != {list} or set(map(type, dtypes)) != {str}:
             return None
-        keys = list(zip(map(itemgetter("dtype"), values), map(tuple, map(itemgetter("shape"), values)), strict=True))
-        starts, stops = zip(*map(itemgetter("data_offsets"), values), strict=True)
-        ids = {key: at for at, key in enumerate(dict.fromkeys(keys))}
-        sizes = [_nbytes(*key) for key in ids]
-        kind_ids = list(map(ids.__getitem__, keys))
-        sound = list(map(sizes.__getitem__, kind_ids)) == list(map(sub, stops, starts))
-    except (TypeError, ValueError, KeyError, AttributeError):
+        starts, stops = zip(*offsets, strict=True)
+    except (KeyError, ValueError):
         return None
-    if not sound or None in sizes or not _in_a_row(starts, stops, room):
+    if set(map(type, chain(chain.from_iterable(shapes), starts, stops))) != {int}:
         return None
-    return [Kind(*key) for key in ids], kind_ids, starts, stops
+    if not _in_a_row(starts, stops, room):
+        return None
+    # bool and float are equal to int as keys, so types are settled before
+    found = zip(dtypes, map(tuple, shapes), map(sub, stops, starts), strict=True)
+    known = _Kinds()
+    kinds = list(map(known.__getitem__, found))
+    return None if _UNSOUND in known.values() else (kinds, starts, stops)
 
 
-def _nbytes(dtype: str, shape: tuple[int, ...]) -> int | None:
-    known = SAFETENSORS.get(dtype)
-    if known is None or len(shape) > MAX_RANK or any(size < 0 for size in shape):
-        return None
-    total = known.nbytes(shape)
-    return total if total is not None and total < 2**63 else None
+class _Kinds(dict[tuple[str, "Shape", int], Kind]):
+    """Kind by dtype, shape and bytes, each judged once."""
+
+    def __missing__(self, key: tuple[str, Shape, int]) -> Kind:
+        dtype, shape, span = key
+        self[key] = kind = Kind(dtype, shape) if nbytes(dtype, shape) == span else _UNSOUND
+        return kind
 
 
 def _in_a_row(starts: tuple[int, ...], stops: tuple[int, ...], room: int) -> bool:
@@ -161,22 +167,6 @@ def _in_a_row(starts: tuple[int, ...], stops: tuple[int, ...], room: int) -> boo
         starts = tuple(map(itemgetter(0), order))
         stops = tuple(map(itemgetter(1), order))
     return starts == (0, *stops[:-1]) and stops[-1] == room
-
-
-def _sound_metadata(metadata: object) -> bool:
-    if metadata is None:
-        return True
-    return isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())
-
-
-def _single(text: bytes, entries: dict[str, Any], metadata: dict[str, str] | None) -> bool:
-    """Prove that no key of a plain text stands twice.
-
-    Without escapes every string takes two quotes; an entry has five strings: its name, three
-    fields and the dtype. If these account for all quotes, none is left for a second key.
-    """
-    strings = (FIELDS + 2) * len(entries) + (0 if metadata is None else 1 + 2 * len(metadata))
-    return text.count(b'"') == 2 * strings
 
 
 def _no_header(head: bytes, length: int, size: int, path: str) -> Fault:
@@ -210,16 +200,30 @@ def _shrunk(path: str, length: int, there: int) -> Fault:
     )
 
 
-def _malformed(path: str, why: str, raw: bytes) -> Fault:
+def _malformed(path: str, error: BadJsonError, raw: bytes) -> Fault:
     guess = recognise((len(raw).to_bytes(8, "little") + raw)[:HEAD], len(raw) + 8, wanted="safetensors")
-    if guess is not None:
+    if guess is not None and not raw.lstrip().startswith(b"{"):
         message = f"{path} is no safetensors file but {guess.what}"
         return Fault(kind=FaultKind.FOREIGN, file=path, message=message, cure=guess.cure, lost=True)
-    hint = "; the header is padded with NUL bytes, only spaces are allowed" if raw.endswith(b"\0") else ""
     return Fault(
         kind=FaultKind.MALFORMED,
         file=path,
-        message=f"the header of {path} cannot be read: {why}{hint}",
+        message=f"the header of {path} {error}, at byte {8 + error.at} of the file",
         cure=AGAIN,
         lost=True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Safetensors:
+    """The format as the drawer offers it."""
+
+    name: str = "safetensors"
+    suffixes: tuple[str, ...] = SUFFIXES
+
+    def read(self, blob: Blob, path: str) -> Header:
+        """Read the table of one file."""
+        return read(blob, path)
+
+
+FORMAT: Format = Safetensors()

@@ -150,16 +150,14 @@ def _index(files: list[dict[str, Any]], target: str) -> Index:
     for file in files:
         names: list[str] = []
         kinds: list[Kind] = []
-        kind_ids: list[int] = []
         sizes: list[int] = []
         for family in file["families"]:
             more = _names(family["tensors"], MAX_TENSORS - len(index) - len(names), target)
             kind = Kind(family["dtype"], None if family["shape"] is None else tuple(map(int, family["shape"])))
             names += more
-            kind_ids += [len(kinds)] * len(more)
+            kinds += [kind] * len(more)
             sizes += [_nbytes(kind)] * len(more)
-            kinds.append(kind)
-        header = Header(names=names, kinds=kinds, kind_ids=kind_ids, starts=[0] * len(names), stops=sizes, size=file["size"])
+        header = Header(names=names, kinds=kinds, starts=[0] * len(names), stops=sizes, size=file["size"])
         index.add(str(file["path"]), header)
     return index
 

@@ -88,11 +88,9 @@ def paragraph(finding: Finding, look: Look) -> Iterator[str]:
     head = look.paint(f"{finding.code} {finding.rule}", BOLD)
     yield f"{head}  {level}  {_counted(finding.count, finding.unit)}"
     yield from look.wrap(finding.message)
-    yield from (f"  {printable(pattern)}" for pattern in place.tensors[:MAX_PATTERNS])
-    if len(place.tensors) > MAX_PATTERNS:
-        more = _counted(len(place.tensors) - MAX_PATTERNS, "more pattern")
-        yield look.paint(f"  and {more} ({ALL})", DIM)
-    if place.files:
+    if not _told(place.tensors, finding.message):
+        yield from _patterns(place.tensors, look)
+    if not _told(place.files, finding.message):
         yield from look.wrap(f"in {_some(place.files, 'more file')}")
     if place.ranks:
         yield from look.wrap(f"on {_some(place.ranks, 'more rank pattern')}")
@@ -107,11 +105,7 @@ def summary(report: Report, look: Look) -> str:
     """Say in one line what was checked and how it ended; nothing checked is never `no findings`."""
     facts = report.facts
     if not report.findings:
-        return (
-            f"{_scope(facts)}: {look.paint('no findings', GREEN)}"
-            if facts.checked
-            else _scope(facts)
-        )
+        return f"{_scope(facts)}: {look.paint('no findings', GREEN)}" if facts.checked else _scope(facts)
     levels = (Level.ERROR, Level.WARNING, Level.INFO)
     counts = [
         look.paint(_counted(count, str(level)), COLOURS[level])
@@ -127,9 +121,7 @@ def _scope(facts: Facts) -> str:
     if not facts.checked:
         found = f"{facts.tensors:,}" if facts.tensors else "no"
         return f"nothing was checked: {found} tensors found{files}{size}"
-    against = (
-        f"against {printable(facts.arch)}{_details(facts)}" if facts.arch else "without a schema"
-    )
+    against = f"against {printable(facts.arch)}{_details(facts)}" if facts.arch else "without a schema"
     tensors = f"{facts.checked:,} of {_counted(facts.tensors, 'tensor')}"
     return f"{tensors} checked {against}{files}{size}"
 
@@ -148,6 +140,19 @@ def _skipped(skips: Sequence[Skip], look: Look) -> Iterator[str]:
     for why, skipped in codes.items():
         for line in look.wrap(f"skipped {' '.join(sorted(skipped))}: {why}", hang="      "):
             yield line[2:]
+
+
+def _patterns(patterns: Sequence[str], look: Look) -> Iterator[str]:
+    yield from (f"  {printable(pattern)}" for pattern in patterns[:MAX_PATTERNS])
+    if len(patterns) > MAX_PATTERNS:
+        more = _counted(len(patterns) - MAX_PATTERNS, "more pattern")
+        yield look.paint(f"  and {more} ({ALL})", DIM)
+
+
+def _told(names: Sequence[str], message: str) -> bool:
+    """Tell whether a message names all of these as whole words, so that a list would repeat it."""
+    words = {word.rstrip(",:;") for word in message.split()}
+    return words.issuperset(names)
 
 
 def _contrast(finding: Finding) -> str:

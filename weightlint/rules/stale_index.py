@@ -12,6 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
+from weightlint.index import UNKNOWN
 from weightlint.names import natural, patterns
 from weightlint.rule import Need, Rule
 
@@ -153,7 +154,8 @@ def _total_size(case: Case) -> Iterator[Finding]:
     assert case.checkpoint.map is not None
     said = case.checkpoint.map.total_size
     yield from _declared_size(case)
-    if _impossible(said) or said is None or case.checkpoint.lost_files or case.checkpoint.faults or case.ledger.doubled:
+    unsure = case.checkpoint.lost_files or case.checkpoint.faults or case.ledger.doubled or UNKNOWN in case.index.kinds
+    if _impossible(said) or said is None or unsure:
         return
     real = sum(case.index.stops) - sum(case.index.starts)
     if said != real:
