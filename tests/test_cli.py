@@ -19,7 +19,7 @@ from weightlint import api, expansion, header_faults, schema, settings, strict_j
 from weightlint.cli import app
 from weightlint.errors import UsageError
 from weightlint.finding import Facts, Finding, Level, Report
-from weightlint.formats import safetensors
+from weightlint.formats import safetensors, snapshot
 from weightlint.rule import HEADINGS
 
 if TYPE_CHECKING:
@@ -269,6 +269,7 @@ def test_help_names_the_exit_codes_and_the_commands() -> None:
         f"{expansion.MAX_LAYERS:,} layers",
         f"{expansion.MAX_AXIS:,} of any other axis",
         f"{expansion.MAX_TENSORS:,} tensors",
+        f"snapshot            {snapshot.MAX_TENSORS:,} tensors",
         f"{api.MAX_FINDINGS:,} of one rule",
     ],
 )

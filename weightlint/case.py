@@ -7,7 +7,6 @@ that one cause gives one finding.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from weightlint.rule import Need
@@ -111,12 +110,11 @@ class Case:
             raise AssertionError(message)
         return self.spelling.joined
 
-    @cached_property
-    def refits(self) -> tuple[Refit, ...]:
-        """Config fields that, with another value, would explain symptoms of the ledger."""
-        from weightlint.refit import refits
+    def refit(self) -> Refit | None:
+        """Find the config field that, with another value, would explain most of the ledger."""
+        from weightlint.refit import refit
 
-        return tuple(refits(self))
+        return refit(self)
 
     def faults(self, *kinds: FaultKind) -> Iterator[Fault]:
         """Yield the faults of files of these kinds."""

@@ -11,12 +11,12 @@ import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from weightlint import weight_map
-from weightlint.drawer import Drawer
 from weightlint.errors import UsageError, nearest
 from weightlint.foreign import AGAIN
+from weightlint.formats import safetensors
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
 from weightlint.names import natural, patterns
 from weightlint.weight_map import WeightMap, by_file
@@ -24,29 +24,7 @@ from weightlint.weight_map import WeightMap, by_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from weightlint.store import Blob, Store
-
-
-class Format(Protocol):
-    """A way of storing tensors of which one file has one header."""
-
-    @property
-    def name(self) -> str:
-        """Return the public name."""
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Return how the names of such files end."""
-
-    def read(self, blob: Blob, path: str) -> Header:
-        """Read the table of one file; whatever is wrong with it is among the faults.
-
-        Raises:
-            OSError: the bytes cannot be read.
-        """
-
-
-FORMATS: Drawer[Format] = Drawer("formats", "FORMAT")
+    from weightlint.store import Store
 
 MAX_CONFIG = 1 << 26
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")

@@ -105,6 +105,11 @@ class Output(Protocol):
         """Write the report."""
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: `1 tensor`, `14,848 tensors`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def printable(text: str, *, limit: int = MAX_SHOWN) -> str:
     """Escape what could forge or hide output: C0, C1, bidi marks, surrogates; cut what is long."""
     if text.isascii() and text.isprintable() and len(text) <= limit:

@@ -35,21 +35,25 @@ HELD = frozenset({"num_nextn_predict_layers", "vocab_size", "tie_word_embeddings
 
 @dataclass(frozen=True, slots=True)
 class Refit:
-    """A field, what the config says, what the tensors say, and the names that it explains."""
+    """A field, what the config says, what the tensors say, and the names that it explains.
+
+    `whole` tells that nothing is left unexplained.
+    """
 
     field: str
     said: Any
     fits: Any
     explained: frozenset[str]
+    whole: bool
 
 
-def refits(case: Case) -> Iterator[Refit]:
-    """Yield the fields that are to blame, the one that explains most first."""
+def refit(case: Case) -> Refit | None:
+    """Return the field that is to blame for most symptoms of the ledger, if there is one."""
     assert case.config is not None
     assert case.schema is not None
     before = symptoms(case, case.ledger)
     if not before:
-        return
+        return None
     scope = Scope(case.schema, case.config)
     best: Refit | None = None
     for name, value in _candidates(case, scope)[:MAX_TRIES]:
@@ -60,9 +64,8 @@ def refits(case: Case) -> Iterator[Refit]:
         if not after <= before or len(after) == len(before):
             continue
         if best is None or len(before - after) > len(best.explained):
-            best = Refit(name, scope(name), value, before - after)
-    if best is not None and (len(best.explained) >= MIN_FEW or len(best.explained) == len(before)):
-        yield best
+            best = Refit(name, scope(name), value, before - after, whole=not after)
+    return best if best is not None and (best.whole or len(best.explained) >= MIN_FEW) else None
 
 
 def symptoms(case: Case, ledger: Ledger) -> frozenset[str]:

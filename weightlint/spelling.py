@@ -51,19 +51,25 @@ class Spelling:
 
 def settle(index: Index, expected: Expected, dialects: Mapping[str, Dialect]) -> Spelling:
     """Join, and where most of the expectation is unmet look for the spelling in which it is met."""
-    best = Spelling(join(index, expected))
-    if not _lost(best.joined):
-        return best
+    plain = Spelling(join(index, expected))
+    if not _lost(plain.joined):
+        return plain
+    best = _prefixed(index, plain)
     for dialect in dialects.values():
-        tried = join(index, dialect.rewrite(expected))
-        if _better(tried, best.joined):
-            best = Spelling(tried, dialect)
+        tried = _prefixed(index, Spelling(join(index, dialect.rewrite(expected)), dialect))
+        if _better(tried.joined, best.joined):
+            best = tried
+    return best
+
+
+def _prefixed(index: Index, spelling: Spelling) -> Spelling:
+    """Change prefixes, one over the other, for as long as that finds more tensors."""
     for _ in range(TRIES):
-        found = _with_prefix(index, best)
+        found = _with_prefix(index, spelling)
         if found is None:
             break
-        best = found
-    return best
+        spelling = found
+    return spelling
 
 
 def _lost(joined: Joined) -> bool:

@@ -25,7 +25,8 @@ Limits for what a file may ask of this machine; beyond one is a finding or an er
   JSON                64 levels of nesting
   tensor              rank 64, name 1,024 bytes
   index file          1 GB
-  config              10,000 layers, 100,000 of any other axis, 20,000,000 tensors in all
+  config              10,000 layers, 100,000 of any other axis, 4,000,000 tensors in all
+  snapshot            20,000,000 tensors
   findings            10,000 of one rule; text shows 10 of each
 
 \b

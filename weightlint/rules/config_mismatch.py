@@ -38,7 +38,8 @@ def check(case: Case) -> Iterator[Finding]:
     if other is not None:
         yield other
         return
-    for refit in case.refits:
+    refit = case.refit()
+    if refit is not None:
         yield _misfit(case, refit)
 
 

@@ -29,7 +29,7 @@ def check(case: Case) -> Iterator[Finding]:
         groups.setdefault((index.file(first), index.file(row)), []).append(index.names[row])
     for (first_file, file), names in groups.items():
         yield RULE.finding(
-            f"{names[0] if len(names) == 1 else f'{len(names):,} tensors'} stand in {first_file} and in {file}: "
+            f"{f'{names[0]} stands' if len(names) == 1 else f'{len(names):,} tensors stand'} in {first_file} and in {file}: "
             "which one is loaded depends on the order of reading",
             place=Place(tensors=tuple(patterns(names)), files=(first_file, file)),
             count=len(names),

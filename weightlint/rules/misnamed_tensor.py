@@ -8,6 +8,7 @@ Cure: rename as the finding prints it.
 
 from __future__ import annotations
 
+import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,13 @@ def _whole(case: Case) -> Finding:
 
 
 def _origin(case: Case, slot: Slot) -> str:
-    """Return the schema's own name of a slot: what loaders of Hugging Face names look for."""
-    return slot.origin.rsplit("#", 1)[-1]
+    """Return the schema's own name of a slot's first tensor: what loaders of Hugging Face names look for."""
+    pattern = slot.origin.rsplit("#", 1)[-1]
+    numbers = next(iter(slot.coords()))
+    literals = re.split(r"\{\w+\}", pattern)
+    if len(literals) != len(numbers) + 1:
+        return pattern
+    return literals[0] + "".join(f"{number}{text}" for number, text in zip(numbers, literals[1:], strict=True))
 
 
 def _cure(case: Case) -> str:

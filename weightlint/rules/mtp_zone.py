@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
-from weightlint.finding import Level, Place
+from weightlint.finding import Level, Place, counted
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -28,10 +28,27 @@ MARKS = ("enorm", "hnorm", "eh_proj", "shared_head")
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Look at the three zones of layer numbers."""
+    """Look at the three zones of layer numbers, unless the number of layers itself is wrong."""
+    refit = case.refit()
+    if refit is not None and refit.whole and refit.field in _layer_fields(case):
+        return
     yield from _announced(case)
-    if not any(refit.field in _layer_fields(case) for refit in case.refits):
-        yield from _beyond(case)
+    zones = _beyond(case)
+    marked = {n: rows for n, rows in zones.items() if any(_is_mark(case.index.names[row]) for row in rows)}
+    if marked:
+        yield _stray(case, marked, is_mtp=True)
+    if len(marked) < len(zones) and not _deeper(case):
+        yield _stray(case, {n: rows for n, rows in _beyond(case).items() if n not in marked}, is_mtp=False)
+
+
+def _is_mark(name: str) -> bool:
+    return any(mark in name.split(".") for mark in MARKS)
+
+
+def _deeper(case: Case) -> bool:
+    """Tell whether another number of layers explains what is left."""
+    refit = case.refit()
+    return refit is not None and refit.field in _layer_fields(case)
 
 
 def _mtp(case: Case) -> frozenset[int]:
@@ -102,43 +119,43 @@ def _prefix(case: Case, number: int, other: list[Template], patterns: list[str],
     )
 
 
-def _beyond(case: Case) -> Iterator[Finding]:
-    """Say when names carry layer numbers behind the decoder and the announced MTP layers."""
-    layers = case.joined.expected.axes.get("layer", ())
-    if not layers:
-        return
-    last = max((*layers, *_mtp(case)))
-    heads = {slot.literals[0] for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("moe",), ("dense",)}}
+def _last(case: Case) -> int:
+    return max((-1, *case.joined.expected.axes.get("layer", ()), *_mtp(case)))
+
+
+def _beyond(case: Case) -> dict[int, list[int]]:
+    """Return the extra rows behind the decoder and the announced MTP layers, by layer number."""
+    last = _last(case)
+    slots = (slot for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("moe",), ("dense",)})
+    heads = {slot.literals[0] + "*" for slot in slots}
     zones: dict[int, list[int]] = {}
-    for template in list(case.ledger.extra):
-        if any(template.startswith(head + "*") for head in heads):
-            coords = [coord for coord in case.ledger.extra[template] if coord[0] > last]
-            for coord, row in case.ledger.take_extra(template, coords).items():
-                zones.setdefault(coord[0], []).append(row)
-    marked = {n for n, rows in zones.items() if any(mark in case.index.names[row] for row in rows for mark in MARKS)}
-    for numbers, is_mtp in ((sorted(marked), True), (sorted(set(zones) - marked), False)):
-        if numbers:
-            yield _stray(case, {n: zones[n] for n in numbers}, last, is_mtp=is_mtp)
+    for template, rows in case.ledger.extra.items():
+        if any(template.startswith(head) for head in heads):
+            for coord, row in rows.items():
+                if coord[0] > last:
+                    zones.setdefault(coord[0], []).append(row)
+    return zones
 
 
-def _stray(case: Case, zones: dict[int, list[int]], last: int, *, is_mtp: bool) -> Finding:
-    from weightlint.names import patterns, span
+def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
+    from weightlint.names import fold, patterns, span
 
-    rows = [row for group in zones.values() for row in group]
-    files = tuple(dict.fromkeys(case.index.file(row) for row in rows))
-    announced = len(_mtp(case))
-    what = "MTP layer" if is_mtp else "layer"
+    rows = sorted(row for group in zones.values() for row in group)
+    names = [case.index.names[row] for row in rows]
+    for template, coord in map(fold, names):
+        case.ledger.take_extra(template, [coord])
+    last, announced = _last(case), len(_mtp(case))
+    config = case.checkpoint.config_path
+    ending = "loaders that skip MTP layers by number take it for a decoder layer" if is_mtp else "loaders find no place for it"
+    cure = f"set num_nextn_predict_layers to {announced + len(zones)} in {config}"
     return RULE.finding(
-        f"{what} {span(zones)} is stored, but the config ends at layer {last}: "
-        + ("loaders that skip MTP layers by number take it for a decoder layer" if is_mtp else "loaders find no place for it"),
+        f"{'MTP layer' if is_mtp else 'layer'} {span(zones)} is stored, but the config ends at layer {last}: {ending}",
         level=Level.WARNING if is_mtp else None,
-        place=Place(tensors=tuple(patterns(case.index.names[row] for row in rows)), files=files),
+        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
         count=len(rows),
-        expected=f"decoder layers 0..{last - announced} and {announced} MTP layers",
-        found=f"{len(rows):,} tensors of layer {span(zones)}",
-        cure=f"set num_nextn_predict_layers to {announced + len(zones)} in {case.checkpoint.config_path}"
-        if is_mtp
-        else f"correct the number of layers in {case.checkpoint.config_path}, or remove these tensors",
+        expected=f"decoder layers 0..{last - announced} and {counted(announced, 'MTP layer')}",
+        found=f"{counted(len(rows), 'tensor')} of layer {span(zones)}",
+        cure=cure if is_mtp else f"correct the number of layers in {config}, or remove these tensors",
     )
 
 

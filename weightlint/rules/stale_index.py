@@ -12,8 +12,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
-from weightlint.index import UNKNOWN
-from weightlint.names import natural, patterns
+from weightlint.index import UNKNOWN, FaultKind
+from weightlint.names import expand, natural, patterns
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def _disagreements(case: Case, entries: Mapping[str, str], homes: Mapping[str, l
         yield _phantom(case, phantom)
     if moved:
         yield _moved(case, moved)
-    unlisted = [name for name in homes if name not in entries]
+    refused = {name for fault in case.faults(FaultKind.UNSAFE) for p in fault.tensors for name in expand(p)}
+    unlisted = [name for name in homes if name not in entries and name not in refused]
     if unlisted:
         yield _unlisted(case, unlisted, homes)
 

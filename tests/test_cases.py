@@ -1,0 +1,52 @@
+"""Cases as data: each folder of `cases/` is a recipe and the exact text that a user sees.
+
+A recipe names a config, edits and, by hand, the codes that must come out (none for a clean case).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy import config, edited, toy
+
+from weightlint.api import RULES, check
+from weightlint.drawer import Drawer
+
+CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir())
+
+
+def recipe(name: str) -> dict[str, Any]:
+    return tomllib.loads((Path(__file__).parent / "cases" / name / "recipe.toml").read_text())
+
+
+def run(name: str, folder: Path) -> tuple[list[str], str]:
+    asked = recipe(name)
+    made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
+    for edit in asked.get("edits", ()):
+        made = edited(made, edit)
+    made.write(folder / "ckpt")
+    report = check(str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"))
+    stream = io.StringIO()
+    Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)
+    text = stream.getvalue().replace(str(folder) + "/", "")
+    return [finding.code for finding in report.findings], re.sub(r"[\d.]+ [kMG]?B$", "SIZE", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name: str, tmp_path: Path) -> None:
+    codes, text = run(name, tmp_path)
+    assert codes == recipe(name)["codes"]
+    assert text == (Path(__file__).parent / "cases" / name / "expected.txt").read_text()
+
+
+def test_every_rule_has_a_bad_and_a_clean_case() -> None:
+    bad = {code for name in CASES for code in recipe(name)["codes"]}
+    clean = {recipe(name)["near"] for name in CASES if "near" in recipe(name)}
+    codes = {rule.code for rule in RULES.values()} - {"WL000"}
+    assert codes - bad == set()
+    assert codes - clean == set()

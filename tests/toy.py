@@ -1,0 +1,208 @@
+"""Small checkpoints for tests: a schema's tensors as files, with damage done to them.
+
+A toy is a list of tensors (name, dtype, shape, shard); `write` turns it into files whose data are
+zeros. Edits change the list, the index or the files, one kind of damage each.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from weightlint import schema
+from weightlint.api import QUANTS
+from weightlint.config import Config
+from weightlint.dtype import SAFETENSORS
+from weightlint.expansion import expand
+from weightlint.expected import Expected, Presence
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor to be written; `data` overrides the zeros."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    shard: int
+
+
+@dataclass
+class Toy:
+    """A checkpoint on its way to the disk."""
+
+    config: dict[str, Any]
+    tensors: list[Tensor]
+    shards: int
+    index: bool = True
+    claims: dict[str, str | None] = field(default_factory=dict)
+    total_size: object = None
+    after: list[dict[str, Any]] = field(default_factory=list)
+
+    def file(self, shard: int) -> str:
+        """Return the file name of a shard, counted from 1."""
+        return "model.safetensors" if self.shards == 1 else f"model-{shard:05d}-of-{self.shards:05d}.safetensors"
+
+    def write(self, folder: Path) -> Path:
+        """Write config, shards and index."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(self.config))
+        for shard in range(1, self.shards + 1):
+            header = table([tensor for tensor in self.tensors if tensor.shard == shard])
+            (folder / self.file(shard)).write_bytes(header)
+        if self.index and self.shards > 1:
+            self.write_index(folder)
+        for edit in self.after:
+            damage(folder, edit)
+        return folder
+
+    def write_index(self, folder: Path) -> None:
+        """Write the index that fits the tensors, but for the claims that an edit made."""
+        places = {tensor.name: self.file(tensor.shard) for tensor in self.tensors}
+        for name, file in self.claims.items():
+            if file is None:
+                places.pop(name)
+            else:
+                places[name] = file
+        total: object = sum(nbytes(tensor) for tensor in self.tensors)
+        if self.total_size is not None:
+            total = float(sum(map(nbytes, self.tensors))) if self.total_size == "as float" else self.total_size
+        text = json.dumps({"metadata": {"total_size": total}, "weight_map": places})
+        (folder / "model.safetensors.index.json").write_text(text)
+
+
+def nbytes(tensor: Tensor) -> int:
+    size = SAFETENSORS[tensor.dtype].nbytes(tensor.shape)
+    assert size is not None
+    return size
+
+
+def table(tensors: list[Tensor]) -> bytes:
+    """Write one safetensors file of zeros."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for tensor in tensors:
+        header[tensor.name] = {
+            "dtype": tensor.dtype,
+            "shape": list(tensor.shape),
+            "data_offsets": [at, at + nbytes(tensor)],
+        }
+        at += nbytes(tensor)
+    raw = json.dumps(header, separators=(",", ":")).encode()
+    raw += b" " * (-len(raw) % 8)
+    return struct.pack("<Q", len(raw)) + raw + bytes(at)
+
+
+def expected_of(arch: str, config: dict[str, Any]) -> Expected:
+    """Expand a schema and let the declared quant rewrite it."""
+    expected = expand(schema.load(arch), Config(config))
+    declared = config.get("quantization_config")
+    for quant in QUANTS.values():
+        if declared and quant.declared(declared):
+            expected = quant.rewrite(expected, declared)
+    return expected
+
+
+def toy(arch: str, config: dict[str, Any], *, shards: int = 3) -> Toy:
+    """Return the toy that holds exactly what a schema requires."""
+    slots = [slot for slot in expected_of(arch, config).slots if slot.need is not Presence.TIED]
+    flat = [(name, slot) for slot in slots for name in slot.names()]
+    tensors = [
+        Tensor(name, min(slot.dtypes, key=("BF16", "F32", "F8_E4M3", "F16", "F8_E8M0").index), slot.shape, 1 + at * shards // len(flat))
+        for at, (name, slot) in enumerate(sorted(flat, key=lambda pair: pair[0]))
+    ]
+    return Toy(config, tensors, shards)
+
+
+def config(name: str) -> dict[str, Any]:
+    """Read a config of the fixtures."""
+    loaded: dict[str, Any] = json.loads((FIXTURES / "configs" / f"{name}.json").read_text())
+    return loaded
+
+
+def edited(made: Toy, edit: dict[str, Any]) -> Toy:
+    """Return the toy with one edit; those of files wait until the files are there."""
+    name = edit.get("tensor")
+    match edit["op"]:
+        case "drop":
+            kept = [t for t in made.tensors if not _hit(t.name, str(name))]
+            assert len(kept) < len(made.tensors), name
+            return replace(made, tensors=kept)
+        case "rename":
+            return replace(made, tensors=[_renamed(t, str(name), edit["to"]) for t in made.tensors])
+        case "prefix":
+            return replace(made, tensors=[replace(t, name=edit["text"] + t.name) for t in made.tensors])
+        case "unprefix":
+            return replace(made, tensors=[replace(t, name=t.name.removeprefix(edit["text"])) for t in made.tensors])
+        case "reshape":
+            return replace(made, tensors=[replace(t, shape=tuple(edit["shape"])) if _hit(t.name, str(name)) else t for t in made.tensors])
+        case "retype":
+            return replace(made, tensors=[replace(t, dtype=edit["dtype"]) if _hit(t.name, str(name)) else t for t in made.tensors])
+        case "add":
+            extra = Tensor(str(name), edit["dtype"], tuple(edit["shape"]), edit.get("shard", 1))
+            return replace(made, tensors=[*made.tensors, extra])
+        case "double":
+            found = next(t for t in made.tensors if t.name == name)
+            return replace(made, tensors=[*made.tensors, replace(found, shard=edit["shard"])])
+        case "claim":
+            return replace(made, claims={**made.claims, str(name): edit.get("file")})
+        case "total_size":
+            return replace(made, total_size=edit["value"])
+        case "no_index":
+            return replace(made, index=False)
+        case "config":
+            return replace(made, config={**made.config, edit["field"]: edit["value"]})
+        case "unconfig":
+            return replace(made, config={k: v for k, v in made.config.items() if k != edit["field"]})
+    return replace(made, after=[*made.after, edit])
+
+
+def _hit(name: str, wanted: str) -> bool:
+    return name == wanted or (wanted.startswith("*") and name.endswith(wanted[1:])) or (wanted.endswith("*") and name.startswith(wanted[:-1]))
+
+
+def _renamed(tensor: Tensor, old: str, new: str) -> Tensor:
+    return replace(tensor, name=tensor.name.replace(old, new))
+
+
+def damage(folder: Path, edit: dict[str, Any]) -> None:
+    """Damage a file that is already there."""
+    path = folder / edit["file"]
+    match edit["op"]:
+        case "truncate":
+            data = path.read_bytes()
+            path.write_bytes(data[: len(data) - edit["bytes"]])
+        case "append":
+            path.write_bytes(path.read_bytes() + bytes(edit["bytes"]))
+        case "remove":
+            path.unlink()
+        case "write":
+            path.write_text(edit["text"])
+        case "copy":
+            shutil.copy(path, folder / edit["to"])
+        case "swap":
+            other, spare = folder / edit["to"], folder / "spare"
+            path.rename(spare)
+            other.rename(path)
+            spare.rename(other)
+        case "header":
+            header(path, edit["old"], edit["new"])
+        case _:
+            message = f"no such edit: {edit['op']}"
+            raise AssertionError(message)
+
+
+def header(path: Path, old: str, new: str) -> None:
+    """Replace text in the header of a safetensors file."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    text = data[8 : 8 + length].decode()
+    assert old in text, old
+    raw = text.replace(old, new, 1).encode()
+    path.write_bytes(struct.pack("<Q", len(raw)) + raw + data[8 + length :])
