@@ -68,21 +68,24 @@ def test_tiny_values_are_finite_and_every_kind_of_tensor_stays(arch: str, tmp_pa
     from safetensors.torch import load_file
 
     synth(tmp_path, arch=arch, tiny=True)
-    tensors = {name: value for file in tmp_path.glob("*.safetensors") for name, value in load_file(file).items()}
+    tensors = {
+        name: value for file in tmp_path.glob("*.safetensors") for name, value in load_file(file).items()
+    }
     assert all(bool(value.float().isfinite().all()) for value in tensors.values())
     assert all(0 < float(value.float().abs().max()) <= 1 for value in tensors.values())
     whole = expand(schemas.load(arch), Config(published(arch)))
     patterns = {slot.pattern for slot in whole.slots}
     small = expand(schemas.load(arch), Config(json.loads((tmp_path / "config.json").read_text())))
     assert {slot.pattern for slot in small.slots} == patterns
-    assert sum(map(lambda value: value.nbytes, tensors.values())) < 10_000_000
+    assert sum(value.nbytes for value in tensors.values()) < 10_000_000
 
 
 def test_tiny_fp8_of_a_given_config_has_scales(tmp_path: Path) -> None:
     synth(tmp_path, arch="deepseek_v3", config=published("deepseek_v3"), tiny=True, shards=1)
     (header,) = headers(tmp_path).values()
     scales = [name for name in header if name.endswith("_scale_inv")]
-    assert scales and all(header[name]["dtype"] == "F32" for name in scales)
+    assert scales
+    assert all(header[name]["dtype"] == "F32" for name in scales)
     assert {header[name.removesuffix("_scale_inv")]["dtype"] for name in scales} == {"F8_E4M3"}
     assert not (tmp_path / "model.safetensors.index.json").exists()
 
@@ -114,7 +117,11 @@ def test_shrinking_keeps_the_sizes_legal(arch: str) -> None:
 
 @pytest.mark.parametrize(
     ("config", "says"),
-    [({"hidden_size": 8}, "is not in the config"), ("no-such.json", "No such file"), ({"quantization_config": {"quant_method": "x"}}, "'x'")],
+    [
+        ({"hidden_size": 8}, "is not in the config"),
+        ("no-such.json", "No such file"),
+        ({"quantization_config": {"quant_method": "x"}}, "'x'"),
+    ],
 )
 def test_what_cannot_be_made_is_said(config: Any, says: str, tmp_path: Path) -> None:
     if isinstance(config, dict) and "quantization_config" in config:

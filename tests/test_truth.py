@@ -61,7 +61,9 @@ def test_fused_names_of_transformers_5_are_as_good(file: Path) -> None:
     dump, config = load(file)
     held = shapes({**dump["params"], **dump["buffers"]})
     index = Index()
-    index.add("a", Header([*held], [Kind(None, shape) for shape in held.values()], [0] * len(held), [0] * len(held)))
+    index.add(
+        "a", Header([*held], [Kind(None, shape) for shape in held.values()], [0] * len(held), [0] * len(held))
+    )
     joined = join(index, expand(schemas.load(dump["model_type"]), config))
     assert (joined.unmet, joined.extra, joined.misfits) == (0, {}, {})
     assert sum(map(len, joined.matched.values())) == len(held)

@@ -135,7 +135,8 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
             assert len(kept) < len(made.tensors), name
             return replace(made, tensors=kept)
         case "rename":
-            return replace(made, tensors=[_renamed(t, str(name), edit["to"]) for t in made.tensors])
+            assert any(tensor.name == name for tensor in made.tensors), name
+            return replace(made, tensors=[replace(t, name=edit["to"]) if t.name == name else t for t in made.tensors])
         case "prefix":
             return replace(made, tensors=[replace(t, name=edit["text"] + t.name) for t in made.tensors])
         case "unprefix":
@@ -165,10 +166,6 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
 
 def _hit(name: str, wanted: str) -> bool:
     return name == wanted or (wanted.startswith("*") and name.endswith(wanted[1:])) or (wanted.endswith("*") and name.startswith(wanted[:-1]))
-
-
-def _renamed(tensor: Tensor, old: str, new: str) -> Tensor:
-    return replace(tensor, name=tensor.name.replace(old, new))
 
 
 def damage(folder: Path, edit: dict[str, Any]) -> None:

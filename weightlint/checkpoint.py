@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
-from weightlint.errors import UsageError, nearest
+from weightlint.errors import NothingFoundError, UsageError, nearest
 from weightlint.foreign import AGAIN
 from weightlint.formats import safetensors
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
@@ -251,7 +251,7 @@ def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], fau
     other = sorted({Path(name).suffix for name in names} & {".gguf", ".bin", ".pt", ".pth"})
     what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
     message = f"{target}: no *.safetensors file and no *.index.json in this folder{what}"
-    raise UsageError(message)
+    raise NothingFoundError(message)
 
 
 def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:

@@ -5,6 +5,7 @@ apply is a `Skip`. Only these leave the API:
 
     WeightlintError           exit code 2, one line on stderr
       UsageError              the command asks for what is not there: path, option, architecture
+        NothingFoundError     the path is there and holds nothing to read: exit code 3
       SchemaError             a schema file is wrong
 """
 
@@ -18,11 +19,19 @@ if TYPE_CHECKING:
 
 
 class WeightlintError(Exception):
-    """Base of every error that weightlint raises on purpose."""
+    """Base of every error that weightlint raises on purpose; `exit_code` is that of the command."""
+
+    exit_code = 2
 
 
 class UsageError(WeightlintError):
     """The request cannot be carried out as it was made."""
+
+
+class NothingFoundError(UsageError):
+    """What the user points at holds nothing that can be read: exit code 3."""
+
+    exit_code = 3
 
 
 class SchemaError(WeightlintError):

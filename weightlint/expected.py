@@ -134,9 +134,7 @@ def boxed(coords: Iterable[Coord]) -> tuple[Box, ...]:
     heads: dict[frozenset[Coord], list[int]] = {}
     for head in sorted(tails):
         heads.setdefault(frozenset(tails[head]), []).append(head)
-    return tuple(
-        (tuple(group), *rest) for tail, group in heads.items() for rest in boxed(tail)
-    )
+    return tuple((tuple(group), *rest) for tail, group in heads.items() for rest in boxed(tail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +239,7 @@ class Expected:
             renamed,
             ignores=tuple(replace(ignore, pattern=spell(ignore.pattern)) for ignore in self.ignores),
             layouts=tuple(
-                replace(layout, dropped=frozenset(map(spell, layout.dropped)))
-                for layout in renamed.layouts
+                replace(layout, dropped=frozenset(map(spell, layout.dropped))) for layout in renamed.layouts
             ),
         )
 
@@ -261,9 +258,7 @@ class Expected:
     def stack(self, pattern: str, into: str, *, axis: str) -> Expected:
         """Expect one tensor with a new outermost dimension in place of one tensor per number."""
         members = [slot for slot in self.slots if slot.pattern == pattern]
-        return self.drop([pattern]).add(
-            stacked for slot in members for stacked in _stacked(slot, into, axis)
-        )
+        return self.drop([pattern]).add(stacked for slot in members for stacked in _stacked(slot, into, axis))
 
     def choose(self, layout: Layout, heads: frozenset[Coord]) -> Expected:
         """Use a layout where the first number is one of these and the plain slots elsewhere.

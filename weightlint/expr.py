@@ -98,7 +98,7 @@ class Expr:
         """
         try:
             return _value(self.node, scope)
-        except (TypeError, ValueError, ZeroDivisionError, LookupError, OverflowError) as error:
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             message = f"{self.text}: {error}"
             raise EvaluationError(message) from error
 
@@ -134,34 +134,34 @@ def _depth(node: ast.AST) -> int:
 
 
 def _names(node: ast.expr, text: str) -> Iterator[str]:
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        yield _dotted(node, text)
+        return
+    for part in _parts(node, text):
+        yield from _names(part, text)
+
+
+def _parts(node: ast.expr, text: str) -> list[ast.expr]:
+    """Return the operands of a node, if the language has it."""
     match node:
         case ast.Constant(value=int() | float() | str() | None):
-            return
-        case ast.Name() | ast.Attribute():
-            yield _dotted(node, text)
+            return []
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
-            for arg in args:
-                yield from _names(arg, text)
+            return args
         case ast.BinOp(left=left, op=op, right=right) if type(op) in BINARY:
-            yield from _names(left, text)
-            yield from _names(right, text)
+            return [left, right]
         case ast.BoolOp(values=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts):
-            for part in parts:
-                yield from _names(part, text)
+            return parts
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
-            yield from _names(operand, text)
+            return [operand]
         case ast.Compare(left=left, ops=ops, comparators=rest) if {*map(type, ops)} <= {*COMPARE}:
-            for part in (left, *rest):
-                yield from _names(part, text)
+            return [left, *rest]
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            for part in (test, body, orelse):
-                yield from _names(part, text)
+            return [test, body, orelse]
         case ast.Subscript(value=value, slice=index):
-            yield from _names(value, text)
-            yield from _names(index, text)
-        case _:
-            message = f"{type(node).__name__} is not in the schema language: {text!r}"
-            raise SchemaError(message)
+            return [value, index]
+    message = f"{type(node).__name__} is not in the schema language: {text!r}"
+    raise SchemaError(message)
 
 
 def _dotted(node: ast.expr, text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weightlint.dtype import SAFETENSORS
 from weightlint.errors import nearest
-from weightlint.finding import printable
+from weightlint.finding import counted, printable
 from weightlint.foreign import AGAIN
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Kind
 from weightlint.names import patterns
@@ -271,7 +271,7 @@ def _short(table: Table, spans: Sequence[Span], end: int) -> Fault:
     return Fault(
         kind=FaultKind.TORN,
         file=table.path,
-        message=f"{table.path} ends {end - table.room:,} bytes too early; {len(hit):,} tensors are cut off or absent",
+        message=f"{table.path} ends {end - table.room:,} bytes too early; {counted(len(hit), 'tensor')} cut off or absent",
         tensors=tuple(patterns(hit)),
         expected=f"{table.data + end:,} bytes, as its header declares",
         found=f"{table.size:,} bytes",

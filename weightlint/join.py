@@ -39,20 +39,12 @@ class Joined:
     @property
     def checked(self) -> int:
         """Number of rows that a slot, an ignored name or a rule for extras has judged."""
-        return (
-            sum(map(len, self.matched.values()))
-            + self.ignored
-            + sum(map(len, self.extra.values()))
-        )
+        return sum(map(len, self.matched.values())) + self.ignored + sum(map(len, self.extra.values()))
 
     @property
     def unmet(self) -> int:
         """Number of required tensors that are missing."""
-        return sum(
-            len(coords)
-            for slot, coords in self.missing.items()
-            if slot.need is Presence.REQUIRED
-        )
+        return sum(len(coords) for slot, coords in self.missing.items() if slot.need is Presence.REQUIRED)
 
 
 def join(index: Index, expected: Expected) -> Joined:

@@ -1,9 +1,9 @@
-"""Tensor names: folding numbers away, and exact brace patterns for sets of names.
+r"""Tensor names: folding numbers away, and exact brace patterns for sets of names.
 
 Pure text; knows nothing of schemas, shapes or files.
 
 A pattern is a name in which `{a..b}` is an inclusive range and `{a,b,c..d}` a list of whole
-numbers. Literal `{`, `}` and `\\` in a name are written with a backslash before them.
+numbers. Literal `{`, `}` and `\` in a name are written with a backslash before them.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ def is_number(segment: str) -> bool:
     )
 
 
+def is_quoted(segment: str) -> bool:
+    """Tell whether a segment is a star behind backslashes: literal, or quoted once more by `fold`."""
+    return segment.endswith("*") and segment.strip("\\") == "*"
+
+
 def fold(name: str) -> tuple[Template, Coord]:
     """Replace each whole-number segment by `*` and return the numbers beside the template."""
     parts = name.split(".")
@@ -45,8 +50,8 @@ def fold(name: str) -> tuple[Template, Coord]:
         if is_number(part):
             coord.append(int(part))
             parts[at] = "*"
-        elif part == "*":
-            parts[at] = "\\*"
+        elif is_quoted(part):
+            parts[at] = "\\" + part
     return Template(".".join(parts)), tuple(coord)
 
 
@@ -57,8 +62,8 @@ def unfold(template: Template, coord: Coord) -> str:
     for at, part in enumerate(parts):
         if part == "*":
             parts[at] = str(next(numbers))
-        elif part == "\\*":
-            parts[at] = "*"
+        elif is_quoted(part):
+            parts[at] = part[1:]
     return ".".join(parts)
 
 
@@ -73,7 +78,7 @@ def pieces(template: Template) -> tuple[str, ...]:
             out.append("".join(run))
             run = [] if last else ["."]
         else:
-            run.append("*" if part == "\\*" else part)
+            run.append(part[1:] if is_quoted(part) else part)
             if not last:
                 run.append(".")
     return (*out, "".join(run))

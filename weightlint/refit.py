@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from weightlint import expr
 from weightlint.config import FieldError
 from weightlint.errors import SchemaError
-from weightlint.expansion import Scope, expand
+from weightlint.expansion import expand
+from weightlint.scope import Scope
 from weightlint.expected import Presence
 from weightlint.join import join
 

@@ -195,7 +195,9 @@ def _merged(mine: dict[str, Any], depth: int) -> dict[str, Any]:
         out[key] = {**base.get(key, {}), **mine.get(key, {})}
     out["ignore"] = [*base.get("ignore", ()), *mine.get("ignore", ())]
     own = {layout["name"] for layout in mine.get("layout", ())}
-    out["layout"] = [it for it in base.get("layout", ()) if it["name"] not in own] + list(mine.get("layout", ()))
+    out["layout"] = [it for it in base.get("layout", ()) if it["name"] not in own] + list(
+        mine.get("layout", ())
+    )
     out["fp32"] = {"names": [*base.get("fp32", {}).get("names", ()), *mine.get("fp32", {}).get("names", ())]}
     return out
 
@@ -233,12 +235,18 @@ def _field(spec: Mapping[str, Any]) -> FieldSpec:
 def _lines(block: Mapping[str, Any]) -> list[Line]:
     shared = [block[key] for key in ("when", "where") if key in block]
     over = tuple(block.get("over", ()))
-    return [_line(entry, block["prefix"], shared, over) for entry in block["tensors"] if not entry.get("drop")]
+    return [
+        _line(entry, block["prefix"], shared, over) for entry in block["tensors"] if not entry.get("drop")
+    ]
 
 
 def _line(entry: Mapping[str, Any], prefix: str, shared: list[str], over: tuple[str, ...]) -> Line:
     own = [entry[key] for key in ("when", "where") if key in entry]
-    plain = {key: value for key, value in entry.items() if key not in {"when", "where", "shape", "dtypes", "origin"}}
+    plain = {
+        key: value
+        for key, value in entry.items()
+        if key not in {"when", "where", "shape", "dtypes", "origin"}
+    }
     return Line(
         prefix=prefix,
         shape=tuple(entry["shape"]),
@@ -253,4 +261,3 @@ def _layout(table: Mapping[str, Any]) -> LayoutSpec:
     prefix = table.get("prefix", "")
     lines = _lines({"prefix": "", **table})
     return LayoutSpec(table["name"], tuple(prefix + name for name in table["drop"]), tuple(lines))
-

@@ -92,7 +92,9 @@ def synth(
     return Synthesis(len(tensors), files, total)
 
 
-def _config(arch: str, given: Config | Mapping[str, Any] | Path | str | None, *, tiny: bool) -> dict[str, Any]:
+def _config(
+    arch: str, given: Config | Mapping[str, Any] | Path | str | None, *, tiny: bool
+) -> dict[str, Any]:
     published = schemas.folder() / "configs" / f"{arch}.json"
     match given:
         case None if not published.is_file():
@@ -186,8 +188,6 @@ def _write_all(folder: Path, parts: list[list[Tensor]], fill: Fill | None) -> in
     where: dict[str, str] = {}
     for at, part in enumerate(parts, 1):
         file = "model.safetensors" if width == 1 else f"model-{at:05}-of-{width:05}.safetensors"
-        if width > 1 and width > 99999:
-            raise UsageError(f"{width:,} files are more than their five digits count")  # noqa: EM102
         _write(folder / file, part, fill)
         where |= {tensor.name: file for tensor in part}
     if width > 1:
@@ -236,5 +236,5 @@ def _numbers(source: Random, tensor: Tensor) -> bytes:
         data[step - 1 :: step] = data[step - 1 :: step].translate(table)
     elif tensor.dtype.startswith("F8_"):
         # exponent of all ones is NaN or infinity in every 8-bit float: clear its lowest bit
-        return data.translate(bytes(byte & 0xF7 for byte in range(256)))
+        data = data.translate(bytes(byte & 0xF7 for byte in range(256)))
     return bytes(data)

@@ -118,7 +118,8 @@ def _failed(error: Exception) -> int:
 
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     click.echo(f"weightlint: {_explained(error)}", err=True)
-    return FAILED
+    code = getattr(error, "exit_code", FAILED)
+    return code if isinstance(code, int) else FAILED
 
 
 def _explained(error: Exception) -> str:

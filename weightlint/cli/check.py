@@ -50,7 +50,7 @@ that is checked is not read: a checkpoint must not silence its own findings."""
     multiple=True,
     metavar="FORMAT[=FILE]",
     shell_complete=complete_format,
-    help="Output format, text if none is given; several may each have a file.",
+    help="Output format, text if none is given: see `weightlint list outputs`. Several may each have a file.",
 )
 @click.option("--output", metavar="FILE", help="File of the last format; standard output if none.")
 @click.option(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
-
 import click
 
 from weightlint.cli._choices import complete_arch
@@ -27,29 +23,11 @@ def synth(out: str, *, arch: str, config: str | None, tiny: bool) -> None:
 
     Without --tiny the files are sparse: full apparent size, few bytes on disk.
     """
-    given = None if config is None else _config(Path(config))
     from weightlint import synth as room
     from weightlint.finding import printable
 
-    made = room.synth(Path(out), arch=arch, config=given, tiny=tiny)
+    made = room.synth(out, arch=arch, config=config, tiny=tiny)
     click.echo(f"{printable(out)}: {made.tensors:,} tensors in {made.files:,} files, {made.bytes:,} bytes")
-
-
-def _config(file: Path) -> dict[str, Any]:
-    from weightlint.errors import UsageError
-
-    try:
-        table = json.loads(file.read_bytes())
-    except OSError as error:
-        message = f"{file}: {error.strerror}; --config wants a config.json"
-        raise UsageError(message) from error
-    except (ValueError, RecursionError) as error:
-        message = f"{file}: not JSON: {error}"
-        raise UsageError(message) from error
-    if not isinstance(table, dict):
-        message = f"{file}: not a config but a JSON {type(table).__name__}"
-        raise UsageError(message)
-    return table
 
 
 COMMAND = synth

@@ -140,7 +140,7 @@ def _renamed(case: Case, old: str, new: str, pairs: list[Pair]) -> Finding:
     if old and new:
         what, cure = f"has {new} where {old} belongs", f"rename {new} to {old}"
     elif new:
-        what, cure = f"has {new}. too much", f"remove {new}. from the name"
+        what, cure = f"has an extra {new}.", f"remove {new}. from the name"
     else:
         what, cure = f"lacks {old}.", f"add {old}. to the name"
     return RULE.finding(
@@ -169,5 +169,5 @@ RULE = Rule(
     page=__doc__ or "",
     check=check,
     needs=frozenset({Need.TABLE, Need.EXPECTED}),
-    turn=34,
+    turn=31,
 )
