@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import weightlint
-from weightlint import api, expansion, header_faults, schema, settings, strict_json, weight_map
+from weightlint import api, expansion, header_faults, schema, scope, settings, strict_json, weight_map
 from weightlint.cli import app
 from weightlint.errors import UsageError
 from weightlint.finding import Facts, Finding, Level, Report
@@ -266,8 +266,8 @@ def test_help_names_the_exit_codes_and_the_commands() -> None:
         f"rank {header_faults.MAX_RANK}, name {header_faults.MAX_NAME:,} bytes",
         f"{weight_map.MAX_BYTES >> 30} GB",
         f"{strict_json.MAX_DEPTH} levels of nesting",
-        f"{expansion.MAX_LAYERS:,} layers",
-        f"{expansion.MAX_AXIS:,} of any other axis",
+        f"{scope.MAX_LAYERS:,} layers",
+        f"{scope.MAX_AXIS:,} of any other axis",
         f"{expansion.MAX_TENSORS:,} tensors",
         f"snapshot            {snapshot.MAX_TENSORS:,} tensors",
         f"{api.MAX_FINDINGS:,} of one rule",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import tomllib
 from typing import Any
 
@@ -12,8 +14,9 @@ from weightlint.config import BadField, Config, MissingField
 from weightlint.errors import SchemaError
 from weightlint.expansion import expand
 from weightlint.expected import Presence
-from weightlint.index import Header, Index, Kind
+from weightlint.index import UNKNOWN, Header, Index, Kind
 from weightlint.join import join
+from weightlint.shrink import shrink
 
 Names = dict[str, tuple[int, ...]]
 
@@ -215,8 +218,6 @@ FULL = {
 
 @pytest.mark.parametrize("arch", FULL)
 def test_published_counts(arch: str) -> None:
-    import json
-
     changes, count = FULL[arch]
     config = json.loads((schemas.folder() / "configs" / f"{arch}.json").read_text())
     expected = expand(schemas.load(arch), Config({**config, **changes}))
@@ -225,8 +226,6 @@ def test_published_counts(arch: str) -> None:
 
 
 def test_v2_lite_has_its_5291_tensors() -> None:
-    import json
-
     config = json.loads((schemas.folder() / "configs" / "deepseek_v2.json").read_text())
     assert expand(schemas.load("deepseek_v2"), Config(config)).count == 5_291
 
@@ -242,3 +241,24 @@ def test_fused_and_plain_experts_may_stand_in_different_layers() -> None:
     index.add("a", Header([*held], [Kind("BF16", shape) for shape in held.values()], [0] * 3, [0] * 3))
     joined = join(index, expected)
     assert (joined.unmet, joined.extra, joined.misfits, joined.checked) == (0, {}, {}, 3)
+
+
+def test_companions_of_fused_experts_replace_those_of_plain_ones() -> None:
+    quant = importlib.import_module("weightlint.quants.fp8_block").QUANT
+    config = Config(shrink(json.loads((schemas.folder() / "configs" / "deepseek_v3.json").read_text())))
+    assert config.quantization is not None
+    expected = quant.rewrite(expand(schemas.load("deepseek_v3"), config), config.quantization)
+    (layout,) = expected.layouts
+    dropped = {*layout.dropped, *(slot.pattern for slot in expected.slots if slot.of in layout.dropped)}
+    held = [name for slot in expected.slots if slot.pattern not in dropped for name in slot.names()]
+    fused = [name for slot in layout.slots for name in slot.names()]
+    assert f"model.layers.{config.data['num_hidden_layers'] - 1}.mlp.experts.gate_up_proj_scale_inv" in fused
+    index = Index()
+    index.add(
+        "a",
+        Header(
+            [*held, *fused], [UNKNOWN] * len(held + fused), [0] * len(held + fused), [0] * len(held + fused)
+        ),
+    )
+    joined = join(index, expected)
+    assert (joined.missing, joined.extra) == ({}, {})

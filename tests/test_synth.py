@@ -90,6 +90,7 @@ def test_tiny_fp8_of_a_given_config_has_scales(tmp_path: Path) -> None:
     assert not (tmp_path / "model.safetensors.index.json").exists()
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("arch", ARCHES)
 def test_transformers_loads_the_tiny_checkpoint(arch: str, tmp_path: Path) -> None:
     pytest.importorskip("torch")
@@ -99,7 +100,7 @@ def test_transformers_loads_the_tiny_checkpoint(arch: str, tmp_path: Path) -> No
     synth(tmp_path, arch=arch, tiny=True)
     kind = getattr(transformers, published(arch)["architectures"][0])
     _, said = kind.from_pretrained(tmp_path, output_loading_info=True)
-    # transformers' own list of MTP tensors to pass over is read for deepseek_v3; nothing else may be left
+    # the MTP layer is there as well: transformers passes over it by its published number
     assert {key: said[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")} == {
         key: type(said[key])() for key in ("missing_keys", "unexpected_keys", "mismatched_keys")
     }

@@ -136,15 +136,20 @@ def _expand(case: Case) -> None:
     if case.config is None:
         case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
         return
-    from weightlint.expansion import expand
+    from weightlint.expansion import bad_fields, expand
+    from weightlint.expected import Expected
     from weightlint.spelling import settle
 
     try:
-        expected = expand(case.schema, case.config)
         table = case.config.quantization
         if table is not None:
             case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
-            expected = case.quant.rewrite(expected, table) if case.quant else expected
+        for bad in bad_fields(case.schema, case.config):
+            raise bad
+        if case.quant is not None and table is not None:
+            case.quant.rewrite(Expected(()), table)
+        expected = expand(case.schema, case.config)
+        expected = case.quant.rewrite(expected, table) if case.quant and table else expected
     except MissingField as error:
         case.unexpanded = f"{case.config.path} has no field {error.name}"
         return

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 
 from weightlint import weight_map
 from weightlint.errors import NothingFoundError, UsageError, nearest
-from weightlint.foreign import AGAIN
-from weightlint.formats import safetensors
+from weightlint.finding import printable
+from weightlint.foreign import AGAIN, HEAD
+from weightlint.format import FORMATS, Bundle, format_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
-from weightlint.names import natural, patterns
+from weightlint.names import patterns
+from weightlint.reader import Reader, unreadable
+from weightlint.series import gaps
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
@@ -26,11 +29,11 @@ if TYPE_CHECKING:
 
     from weightlint.store import Store
 
+
 MAX_CONFIG = 1 << 26
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
 _DOWNLOADS = ".cache/huggingface/download"
-_BESIDE = re.compile(r"(adapter_|training_args|optimizer|scheduler|rng_state|scaler)")
-_SERIES = re.compile(r"(?P<stem>.*?)-?(?P<at>\d+)-of-(?P<of>\d+)(?P<end>.*)")
+_BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,24 +75,7 @@ class Checkpoint:
         """Return the files that a numbered series lacks, where no index file says what belongs to it."""
         if self.map is not None:
             return []
-        series: dict[tuple[str, int, str], dict[int, str]] = {}
-        for file in self.index.files:
-            if match := _SERIES.fullmatch(file.path):
-                key = (match["stem"], int(match["of"]), match["end"])
-                series.setdefault(key, {})[int(match["at"])] = file.path
-        return [gap for key, found in series.items() for gap in _gaps(key[1], found)]
-
-
-def _gaps(of: int, found: dict[int, str]) -> Iterator[str]:
-    first = 0 if 0 in found else 1
-    if len(found) >= of or of > 100_000:
-        return
-    sample = next(iter(found.values()))
-    at = _SERIES.fullmatch(sample)
-    assert at is not None
-    for number in range(first, first + of):
-        if number not in found:
-            yield f"{sample[: at.start('at')]}{number:0{len(at['at'])}d}{sample[at.end('at') :]}"
+        return gaps(file.path for file in self.index.files)
 
 
 @contextmanager
@@ -113,32 +99,52 @@ def open_target(target: str) -> Checkpoint:
     from weightlint.stores.local import LocalStore
 
     path = Path(target)
+    try:
+        _refuse_absent(path, target)
+        with collector_off():
+            if path.is_dir():
+                path = _revision(path)
+                return open_folder(LocalStore(path), target=target)
+            return _open_file(LocalStore(path.parent), path.name, target=target)
+    except OSError as error:
+        message = f"{target}: {error.strerror or error}"
+        raise UsageError(message) from error
+
+
+def _refuse_absent(path: Path, target: str) -> None:
     if not path.exists() and not path.is_symlink():
         beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         message = f"{target}: no such file or folder{nearest(path.name, beside)}"
         raise UsageError(message)
-    with collector_off():
-        if path.is_dir():
-            path = _revision(path)
-            return open_folder(LocalStore(path), target=target)
-        store = LocalStore(path.parent)
-        if weight_map.is_index(path.name):
-            return open_folder(store, target=target, wanted=path.name)
-        if path.name.endswith((".json", ".json.gz")):
-            from weightlint.formats import snapshot
 
-            return snapshot.read(path, target=target)
-        return open_files(store, [path.name], target=target)
+
+def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
+    """Read one file: a bundle if it says so itself, an index if it is JSON, else a tensor file."""
+    for bundle in FORMATS.values():
+        if isinstance(bundle, Bundle) and name.endswith(bundle.suffixes):
+            with store.open(name) as blob:
+                if bundle.claims(blob.read(0, HEAD)):
+                    return bundle.unpack(blob, target=target)
+    if not name.endswith((".json", ".json.gz")):
+        return open_files(store, [name], target=target)
+    checkpoint = open_folder(store, target=target, wanted=name)
+    if checkpoint.map is None and not weight_map.is_index(name):
+        why = "; ".join(fault.message for fault in checkpoint.faults if fault.file == name)
+        message = f"{target} is neither an index of tensors nor a snapshot: {why}"
+        raise UsageError(message)
+    return checkpoint
 
 
 def _revision(folder: Path) -> Path:
     """Step into the snapshot of a Hugging Face cache folder (`models--org--name`)."""
-    revisions = sorted((folder / "snapshots").glob("*/")) if (folder / "snapshots").is_dir() else []
-    if not revisions:
+    inside = folder if folder.name == "snapshots" else folder / "snapshots"
+    revisions = sorted(each for each in inside.iterdir() if each.is_dir()) if inside.is_dir() else []
+    if not revisions or not (inside.parent / "blobs").is_dir():
         return folder
-    main = folder / "refs" / "main"
-    if main.is_file() and (folder / "snapshots" / main.read_text().strip()).is_dir():
-        return folder / "snapshots" / main.read_text().strip()
+    main = inside.parent / "refs" / "main"
+    if main.is_file() and main.stat().st_size <= 100:
+        wanted = main.read_text(errors="replace").strip()
+        revisions = [each for each in revisions if each.name == wanted] or revisions
     if len(revisions) == 1:
         return revisions[0]
     listed = ", ".join(str(revision) for revision in revisions[:5])
@@ -148,7 +154,7 @@ def _revision(folder: Path) -> Path:
 
 def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint:
     """Read these files as a whole checkpoint, without looking at what lies beside them."""
-    reader = _Reader(store)
+    reader = Reader(store)
     index = reader.read_all(files)
     config, faults = _config(store)
     return Checkpoint(
@@ -168,18 +174,18 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         UsageError: the folder holds nothing that can be read.
     """
     names = store.names()
-    maps, faults = _maps(store, [wanted] if wanted else names)
-    main = _main(maps, names)
-    present = [name for name in names if name.endswith(safetensors.SUFFIXES) and not _BESIDE.match(name)]
+    maps, faults = _maps(store, [wanted] if wanted else list(filter(weight_map.is_index, names)))
+    present = [name for name in names if format_of(name) and not _BESIDE.match(name)]
+    main = _main(maps, names) if wanted or not present else _main([it for it in maps if _readable(it)], names)
     files = list(dict.fromkeys(main.entries.values())) if main else present
     config, config_faults = _config(store)
     faults += config_faults
-    if main and (wanted or not _readable(files)) and not _any_there(store, files):
+    faults += _mixed(main, files)
+    if main and (wanted or not _readable(main)) and not _any_there(store, files):
         return _names_only(target, store, main, faults, config)
     _refuse_nothing(target, names, files, faults)
-    members = [file for file in files if file.endswith(safetensors.SUFFIXES)]
-    faults += _mixed(main, files)
-    reader = _Reader(store)
+    members = [file for file in files if format_of(file)]
+    reader = Reader(store)
     index = reader.read_all(members)
     strays = reader.read_all([file for file in present if file not in set(files)])
     return Checkpoint(
@@ -199,12 +205,12 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
 def _maps(store: Store, names: Sequence[str]) -> tuple[list[WeightMap], list[Fault]]:
     maps: list[WeightMap] = []
     faults: list[Fault] = []
-    for name in filter(weight_map.is_index, names):
+    for name in names:
         try:
             with store.open(name) as blob:
                 reading = weight_map.read(blob, name)
         except OSError as error:
-            faults.append(_unreadable(store, name, error))
+            faults.append(unreadable(store, name, error))
             continue
         faults += reading.faults
         if reading.map is not None:
@@ -223,14 +229,14 @@ def _main(maps: Sequence[WeightMap], names: Sequence[str]) -> WeightMap | None:
     return max(maps, key=worth, default=None)
 
 
-def _readable(files: Sequence[str]) -> bool:
-    return any(file.endswith(safetensors.SUFFIXES) for file in files)
+def _readable(it: WeightMap) -> bool:
+    return any(map(format_of, dict.fromkeys(it.entries.values())))
 
 
 def _any_there(store: Store, files: Sequence[str]) -> bool:
     folders = {file.rpartition("/")[0] for file in files}
     there = {f"{folder}/{name}".lstrip("/") for folder in folders for name in store.names(folder)}
-    return any(file in there and file.endswith(safetensors.SUFFIXES) for file in files)
+    return any(file in there and format_of(file) for file in files)
 
 
 def _names_only(
@@ -241,7 +247,13 @@ def _names_only(
         blank = [0] * len(names)
         index.add(file, Header(names=names, kinds=[UNKNOWN] * len(names), starts=blank, stops=blank))
     return Checkpoint(
-        target=target, store=store, index=index, map=main, faults=tuple(faults), config=config, names_only=True
+        target=target,
+        store=store,
+        index=index,
+        map=main,
+        faults=tuple(faults),
+        config=config,
+        names_only=True,
     )
 
 
@@ -250,18 +262,20 @@ def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], fau
         return
     other = sorted({Path(name).suffix for name in names} & {".gguf", ".bin", ".pt", ".pth"})
     what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
+    half = [name for name in names if name.endswith(UNFINISHED)]
+    what += f"; it holds unfinished downloads such as {printable(half[0])}" if half else ""
     message = f"{target}: no *.safetensors file and no *.index.json in this folder{what}"
     raise NothingFoundError(message)
 
 
 def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:
-    other = [file for file in files if not file.endswith(safetensors.SUFFIXES)]
-    if main is None or not other:
+    other = {file for file in files if not file.endswith(".safetensors")}
+    if main is None or not other or "safetensors" not in main.path:
         return []
-    names = [name for name, file in main.entries.items() if file in set(other)]
+    names = [name for name, file in main.entries.items() if file in other]
     message = (
-        f"{main.path} places {len(names):,} tensors in {', '.join(map(repr, other[:3]))}, which "
-        "is no safetensors file: loaders leave them out, or unpickle them"
+        f"{main.path} places {len(names):,} tensors in {', '.join(map(printable, sorted(other)[:3]))}, not in "
+        "safetensors files: loaders leave them out, or unpickle them"
     )
     cure = "convert these tensors to safetensors and rebuild the index"
     return [
@@ -285,61 +299,3 @@ def _config(store: Store) -> tuple[bytes | None, list[Fault]]:
     except OSError as error:
         message = f"config.json cannot be read: {error.strerror}"
     return None, [Fault(kind=FaultKind.UNREADABLE, file="config.json", message=message, cure=AGAIN)]
-
-
-def _unreadable(store: Store, path: str, error: OSError) -> Fault:
-    link = store.link(path)
-    where = f" (a link to {link})" if link else ""
-    return Fault(
-        kind=FaultKind.UNREADABLE,
-        file=path,
-        message=f"{path}{where} cannot be read: {error.strerror or error}",
-        cure="make it a readable file, or download it again",
-        lost=True,
-    )
-
-
-class _Reader:
-    """Reads headers one after the other and remembers what went wrong."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.absent: list[str] = []
-        self.faults: list[Fault] = []
-
-    def read_all(self, files: Sequence[str]) -> Index:
-        """Read the headers of these files, in natural order."""
-        index = Index()
-        for path in sorted(files, key=natural):
-            header = self._read(path)
-            if header is not None:
-                index.add(path, header)
-                self.faults += header.faults
-        return index
-
-    def _read(self, path: str) -> Header | None:
-        try:
-            with self.store.open(path) as blob:
-                return safetensors.read(blob, path)
-        except FileNotFoundError:
-            if not self.store.link(path) and not self._is_link(path):
-                self.absent.append(path)
-                return None
-            self.faults.append(_dangling(path))
-        except OSError as error:
-            self.faults.append(_unreadable(self.store, path, error))
-        return None
-
-    def _is_link(self, path: str) -> bool:
-        folder, _, name = path.rpartition("/")
-        return name in self.store.names(folder)
-
-
-def _dangling(path: str) -> Fault:
-    return Fault(
-        kind=FaultKind.UNREADABLE,
-        file=path,
-        message=f"{path} is a link to a file that is not there",
-        cure="download it again: a cache was cleaned or copied without its blobs",
-        lost=True,
-    )

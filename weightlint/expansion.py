@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint import expr
-from weightlint.config import BadField, FieldError
+from weightlint.config import BadField, FieldError, MissingField
 from weightlint.dtype import FLOATS
 from weightlint.errors import SchemaError
 from weightlint.expected import Axis, Box, Expected, Ignore, Layout, Presence, Slot, boxed
@@ -62,6 +62,21 @@ def expand(schema: Schema, config: Config) -> Expected:
     expected = Expected(slots, ignores, layouts, dict(scope.axes))
     _check_unique(schema, expected)
     return expected
+
+
+def bad_fields(schema: Schema, config: Config) -> Iterator[BadField]:
+    """Yield the fields that are there with a value that no model can have, missing ones aside."""
+    scope = Scope(schema, config)
+    for name in (*schema.fields, *schema.axes):
+        try:
+            if name in schema.axes:
+                scope.axis(name)
+            else:
+                scope(name)
+        except BadField as error:
+            yield error
+        except MissingField:
+            continue
 
 
 def fields_read(schema: Schema, config: Config) -> frozenset[str]:

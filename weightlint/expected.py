@@ -265,6 +265,9 @@ class Expected:
 
         A head is a coordinate cut to its first number, empty for names without numbers.
         """
+        others = tuple(it for it in self.layouts if it is not layout)
+        if not heads:
+            return replace(self, layouts=others)
         plain = (
             slot.where(lambda coord: coord[:1] not in heads)
             if slot.pattern in layout.dropped or slot.of in layout.dropped
@@ -273,7 +276,7 @@ class Expected:
         )
         chosen = (slot.where(lambda coord: coord[:1] in heads) for slot in layout.slots)
         kept = tuple(slot for slot in (*plain, *chosen) if slot is not None)
-        return replace(self, slots=kept, layouts=tuple(it for it in self.layouts if it is not layout))
+        return replace(self, slots=kept, layouts=others)
 
 
 def _stacked(slot: Slot, into: str, axis: str) -> Iterator[Slot]:

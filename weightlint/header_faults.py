@@ -5,15 +5,16 @@ Runs only where the quick proof of `formats/safetensors.py` failed, so it may ta
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from weightlint.dtype import SAFETENSORS
 from weightlint.errors import nearest
-from weightlint.finding import counted, printable
+from weightlint.finding import printable
 from weightlint.foreign import AGAIN
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Kind
+from weightlint.layout import REWRITE, Layout, Span, layout_faults, shown
 from weightlint.names import patterns
 from weightlint.strict_json import Repeated, called, too_much
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from weightlint.dtype import Shape
 
-REWRITE = "write the file again with the safetensors library, or download it again"
 FIELDS = ("dtype", "shape", "data_offsets")
 MAX_RANK = 64
 MAX_NAME = 1024
@@ -47,23 +47,10 @@ class Table:
     padding: int
 
     @property
-    def room(self) -> int:
-        """Bytes after the header."""
-        return self.size - self.data
-
-    @property
     def entries(self) -> list[tuple[str, Any]]:
         """Every entry as it stands there, names given twice included."""
         pairs = self.parsed.pairs if isinstance(self.parsed, Repeated) else self.parsed.items()
         return [(name, entry) for name, entry in pairs if name != "__metadata__"]
-
-
-class Span(NamedTuple):
-    """Where one tensor lies, in bytes from the start of the data."""
-
-    start: int
-    stop: int
-    name: str
 
 
 def explain(table: Table) -> Header:
@@ -84,15 +71,16 @@ def explain(table: Table) -> Header:
         places.append((0, 0) if reason else (entry["data_offsets"][0], entry["data_offsets"][1]))
     faults += _grouped(table, bad)
     names = [name for name, _ in table.entries]
-    spans = {Span(*place, name) for place, name, kind in zip(places, names, kinds, strict=True) if kind != UNKNOWN}
-    faults += _layout_faults(table, sorted(spans), explained=bool(bad or isinstance(table.parsed, Repeated)))
+    spans = {
+        Span(*place, name) for place, name, kind in zip(places, names, kinds, strict=True) if kind != UNKNOWN
+    }
+    layout = Layout(table.path, sorted(spans), table.data, table.size)
+    faults += layout_faults(layout, explained=bool(bad or isinstance(table.parsed, Repeated)))
     faults += _oddities(table, names)
     return _header(table, faults, kinds=kinds, places=places)
 
 
-def _header(
-    table: Table, faults: list[Fault], *, kinds: list[Kind], places: list[tuple[int, int]]
-) -> Header:
+def _header(table: Table, faults: list[Fault], *, kinds: list[Kind], places: list[tuple[int, int]]) -> Header:
     metadata = table.parsed.get("__metadata__")
     return Header(
         names=[name for name, _ in table.entries],
@@ -159,7 +147,9 @@ def _entry_reason(entry: object) -> str | None:
     if not isinstance(entry, dict):
         return f"{called(entry)} where dtype, shape and data_offsets are needed"
     if isinstance(entry, Repeated):
-        return f"the field {printable(entry.keys_twice[0], limit=40)} twice, of which readers refuse the second"
+        return (
+            f"the field {printable(entry.keys_twice[0], limit=40)} twice, of which readers refuse the second"
+        )
     absent = [key for key in FIELDS if key not in entry]
     if absent:
         return f"no {' and no '.join(absent)}"
@@ -206,88 +196,16 @@ def _extra_reason(entry: Mapping[str, Any]) -> str | None:
 
 def _grouped(table: Table, bad: Mapping[str, list[str]]) -> Iterator[Fault]:
     for reason, names in list(bad.items())[:MAX_GAP]:
-        many = f"{len(names):,} tensors of {table.path} have" if len(names) > 1 else f"{_one(names)} of {table.path} has"
+        many = (
+            f"{len(names):,} tensors of {table.path} have"
+            if len(names) > 1
+            else f"{shown(names[0])} of {table.path} has"
+        )
         yield _fault(table, f"{many} {reason}", names)
     rest = list(bad.values())[MAX_GAP:]
     if rest:
         names = [name for group in rest for name in group]
         yield _fault(table, f"{len(names):,} more tensors of {table.path} have broken entries", names)
-
-
-def _one(names: Sequence[str]) -> str:
-    return printable(names[0], limit=120) if names[0] else "the tensor without a name"
-
-
-def _layout_faults(table: Table, spans: list[Span], *, explained: bool) -> Iterator[Fault]:
-    """Say where the spans leave the row from 0 to the end of the file.
-
-    With `explained`, entries that are wrong by themselves are left out of the spans or a name has
-    several: the holes and overlaps that this leaves are not told again, a file cut short is.
-    """
-    end = max((span.stop for span in spans), default=0)
-    if end > table.room:
-        yield _short(table, spans, end)
-    if explained:
-        return
-    overlaps = [(a, b) for a, b in zip(spans, spans[1:], strict=False) if b.start < a.stop]
-    if overlaps:
-        yield _overlap(table, overlaps)
-        return
-    if holes := list(_holes(spans)):
-        missing = sum(size for size, _ in holes)
-        names = [name for _, name in holes]
-        yield _fault(table, f"{missing:,} bytes of {table.path} belong to no tensor, before {_one(names)}", names)
-    if end < table.room:
-        yield _long(table, end)
-
-
-def _holes(spans: Sequence[Span]) -> Iterator[tuple[int, str]]:
-    at = 0
-    for span in spans:
-        if span.start > at:
-            yield span.start - at, span.name
-        at = max(at, span.stop)
-
-
-def _overlap(table: Table, overlaps: list[tuple[Span, Span]]) -> Fault:
-    a, b = overlaps[0]
-    names = list(dict.fromkeys(span.name for pair in overlaps for span in pair))
-    shared = min(a.stop, b.stop) - b.start
-    message = f"{_one([a.name])} and {_one([b.name])} of {table.path} share {shared:,} bytes"
-    more = f", and {len(overlaps) - 1:,} more pairs do" if len(overlaps) > 1 else ""
-    return Fault(
-        kind=FaultKind.MALFORMED,
-        file=table.path,
-        message=message + more + ": one of them holds the other's values",
-        tensors=tuple(patterns(names)),
-        expected="every byte belongs to one tensor",
-        found=f"data_offsets [{a.start}, {a.stop}] and [{b.start}, {b.stop}]",
-        cure=REWRITE,
-    )
-
-
-def _short(table: Table, spans: Sequence[Span], end: int) -> Fault:
-    hit = [span.name for span in spans if span.stop > table.room]
-    return Fault(
-        kind=FaultKind.TORN,
-        file=table.path,
-        message=f"{table.path} ends {end - table.room:,} bytes too early; {counted(len(hit), 'tensor')} cut off or absent",
-        tensors=tuple(patterns(hit)),
-        expected=f"{table.data + end:,} bytes, as its header declares",
-        found=f"{table.size:,} bytes",
-        cure="download the file again: it was cut short",
-    )
-
-
-def _long(table: Table, end: int) -> Fault:
-    return Fault(
-        kind=FaultKind.TORN,
-        file=table.path,
-        message=f"{table.path} has {table.room - end:,} bytes after its last tensor",
-        expected=f"{table.data + end:,} bytes, as its header declares",
-        found=f"{table.size:,} bytes",
-        cure="download the file again: something was appended to it, or two files were joined",
-    )
 
 
 def _oddities(table: Table, names: Sequence[str]) -> Iterator[Fault]:
@@ -296,9 +214,15 @@ def _oddities(table: Table, names: Sequence[str]) -> Iterator[Fault]:
     if table.padding > 1 << 20:
         yield _odd(table, f"the header of {table.path} ends with {table.padding:,} bytes of white space", [])
     entries = {name: entry for name, entry in table.entries if isinstance(entry, dict)}
-    fields = [name for name, entry in entries.items() if set(entry) - set(FIELDS) and not _entry_reason(entry)]
+    fields = [
+        name for name, entry in entries.items() if set(entry) - set(FIELDS) and not _entry_reason(entry)
+    ]
     if fields:
-        yield _odd(table, f"{len(fields):,} tensors of {table.path} have fields that the format does not know", fields)
+        yield _odd(
+            table,
+            f"{len(fields):,} tensors of {table.path} have fields that the format does not know",
+            fields,
+        )
     strange = [name for name in names if not name or len(name.encode()) > MAX_NAME or not _is_plain(name)]
     if strange:
         what = f"are empty, hold control characters or exceed {MAX_NAME:,} bytes"
@@ -311,7 +235,9 @@ def _is_plain(name: str) -> bool:
 
 def _odd(table: Table, message: str, names: Sequence[str]) -> Fault:
     cure = "harmless for the safetensors library; other readers may refuse it, so write the file again"
-    return Fault(kind=FaultKind.ODD, file=table.path, message=message, tensors=tuple(patterns(names)), cure=cure)
+    return Fault(
+        kind=FaultKind.ODD, file=table.path, message=message, tensors=tuple(patterns(names)), cure=cure
+    )
 
 
 def _fault(table: Table, message: str, names: Sequence[str] = (), *, lost: bool = False) -> Fault:

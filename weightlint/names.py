@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
+from math import prod
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ Coord = tuple[int, ...]
 _SPECIAL = re.compile(r"([\\{}])")
 _TOKEN = re.compile(r"\\(.)|\{([0-9.,]+)\}|([^\\{]+)", re.DOTALL)
 _MAX_DIGITS = 18
+MAX_NUMBERS = 16
+"""Numbers of one name that are folded, the leftmost; real names have three. More stay literal."""
 
 
 def is_number(segment: str) -> bool:
@@ -45,9 +48,9 @@ def is_quoted(segment: str) -> bool:
 def fold(name: str) -> tuple[Template, Coord]:
     """Replace each whole-number segment by `*` and return the numbers beside the template."""
     parts = name.split(".")
-    coord = []
+    coord: list[int] = []
     for at, part in enumerate(parts):
-        if is_number(part):
+        if is_number(part) and len(coord) < MAX_NUMBERS:
             coord.append(int(part))
             parts[at] = "*"
         elif is_quoted(part):
@@ -174,6 +177,17 @@ def expand(pattern: str) -> Iterator[str]:
         message = f"not a pattern: {pattern!r}"
         raise ValueError(message)
     return ("".join(choice) for choice in itertools.product(*options))
+
+
+def count(pattern: str) -> int:
+    """Return how many names a pattern stands for, without making them."""
+    spans = (numbers.split(",") for _, numbers, _ in _TOKEN.findall(pattern) if numbers)
+    return prod(sum(map(_width, parts)) for parts in spans)
+
+
+def _width(part: str) -> int:
+    first, dots, last = part.partition("..")
+    return max(0, int(last) - int(first) + 1) if dots else 1
 
 
 def _listed(numbers: str) -> list[str]:

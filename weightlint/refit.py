@@ -15,9 +15,9 @@ from weightlint import expr
 from weightlint.config import FieldError
 from weightlint.errors import SchemaError
 from weightlint.expansion import expand
-from weightlint.scope import Scope
 from weightlint.expected import Presence
 from weightlint.join import join
+from weightlint.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

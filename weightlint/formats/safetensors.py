@@ -21,8 +21,8 @@ from weightlint.strict_json import BadJsonError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weightlint.checkpoint import Format
     from weightlint.dtype import Shape
+    from weightlint.format import Format
     from weightlint.store import Blob
 
 MAX_HEADER = 100_000_000
@@ -109,7 +109,7 @@ def _sound_text(text: bytes, keys: int, words: Iterable[str]) -> bool:
     """Prove that no key stands twice and no number is `-0`; False is no disproof.
 
     `keys` counts the different keys, if each tensor has three. Each key has a colon of its own,
-    and without an escape `\\u` every colon within a key or value is one in the text as well: as
+    and without escapes by code point every colon within a key or value is one in the text as well: as
     many colons as keys and colons in words leave none over for a second key.
     """
     # single bytes are looked for first: that runs at the speed of memory

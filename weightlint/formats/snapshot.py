@@ -10,22 +10,27 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import asdict
-from itertools import islice
+import zlib
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from weightlint.checkpoint import Checkpoint
 from weightlint.dtype import SAFETENSORS
 from weightlint.errors import UsageError
+from weightlint.foreign import HEAD
 from weightlint.index import Fault, FaultKind, Header, Index, Kind
-from weightlint.names import expand, patterns
+from weightlint.names import count, expand, patterns
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from weightlint.format import Bundle
+    from weightlint.store import Blob
+
 VERSION = 1
+GZIP = b"\x1f\x8b"
 MAX_TENSORS = 20_000_000
 MAX_TEXT = 1 << 28
 
@@ -98,31 +103,30 @@ def _differences(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def read(path: Path, *, target: str) -> Checkpoint:
+def read(blob: Blob, *, target: str) -> Checkpoint:
     """Read a snapshot.
 
     Raises:
         UsageError: not a snapshot of this version, or beyond the limits.
     """
     try:
-        return restore(json.loads(_text(path)), target)
-    except UsageError:
-        raise
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return restore(json.loads(_text(blob, target)), target)
+    except (zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{target}: no snapshot that can be read: {error}"
         raise UsageError(message) from error
 
 
-def _text(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
-    opened = gzip.open(path) if packed else path.open("rb")
-    with opened as stream:
-        text = stream.read(MAX_TEXT + 1)
+def _text(blob: Blob, target: str) -> bytes:
+    raw = blob.read(0, min(blob.size, MAX_TEXT + 1))
+    text = _unpacked(raw, MAX_TEXT + 1) if raw.startswith(GZIP) else raw
     if len(text) > MAX_TEXT:
-        message = f"{path}: more than {MAX_TEXT:,} bytes of JSON, the limit of a snapshot"
+        message = f"{target}: more than {MAX_TEXT:,} bytes of JSON, the limit of a snapshot"
         raise UsageError(message)
-    return bytes(text)
+    return text
+
+
+def _unpacked(raw: bytes, limit: int) -> bytes:
+    return zlib.decompressobj(wbits=31).decompress(raw, limit)
 
 
 def restore(table: dict[str, Any], target: str) -> Checkpoint:
@@ -153,7 +157,9 @@ def _index(files: list[dict[str, Any]], target: str) -> Index:
         sizes: list[int] = []
         for family in file["families"]:
             more = _names(family["tensors"], MAX_TENSORS - len(index) - len(names), target)
-            kind = Kind(family["dtype"], None if family["shape"] is None else tuple(map(int, family["shape"])))
+            kind = Kind(
+                family["dtype"], None if family["shape"] is None else tuple(map(int, family["shape"]))
+            )
             names += more
             kinds += [kind] * len(more)
             sizes += [_nbytes(kind)] * len(more)
@@ -169,21 +175,17 @@ def _nbytes(kind: Kind) -> int:
 
 
 def _names(listed: list[str], room: int, target: str) -> list[str]:
-    names: list[str] = []
-    for pattern in listed:
-        names += islice(expand(pattern), room - len(names) + 1)
-        if len(names) > room:
-            message = f"{target}: more than {MAX_TENSORS:,} tensors, the limit of a snapshot"
-            raise UsageError(message)
-    return names
+    if sum(map(count, listed)) > room:
+        message = f"{target}: more than {MAX_TENSORS:,} tensors, the limit of a snapshot"
+        raise UsageError(message)
+    return [name for pattern in listed for name in expand(pattern)]
 
 
 def _map(table: dict[str, Any], index: Index) -> WeightMap:
     entries = {name: index.file(row) for name, row in index.rows.items()}
     differs = table["differs"]
-    for pattern in differs["unlisted"]:
-        for name in expand(pattern):
-            entries.pop(name, None)
+    for name in _names(differs["unlisted"], MAX_TENSORS, str(table["path"])):
+        entries.pop(name, None)
     for file, listed in differs["claims"].items():
         entries |= dict.fromkeys(_names(listed, MAX_TENSORS, str(table["path"])), file)
     return WeightMap(str(table["path"]), entries, table["total_size"])
@@ -191,3 +193,26 @@ def _map(table: dict[str, Any], index: Index) -> WeightMap:
 
 def _fault(table: dict[str, Any]) -> Fault:
     return Fault(**{**table, "kind": FaultKind(table["kind"]), "tensors": tuple(table["tensors"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The format as the drawer offers it."""
+
+    name: str = "snapshot"
+    suffixes: tuple[str, ...] = (".json", ".json.gz")
+
+    def claims(self, head: bytes) -> bool:
+        """Tell by the key of the version, wherever in the first bytes it stands."""
+        try:
+            start = _unpacked(head, HEAD) if head.startswith(GZIP) else head
+        except zlib.error:
+            return False
+        return b'"weightlint_snapshot"' in start
+
+    def unpack(self, blob: Blob, *, target: str) -> Checkpoint:
+        """Read the headers that a snapshot holds."""
+        return read(blob, target=target)
+
+
+FORMAT: Bundle = Snapshot()

@@ -32,6 +32,7 @@ def check(case: Case) -> Iterator[Finding]:
             unit="file",
             cure=f"correct {case.bad_field.name}, or download the config of this checkpoint again",
         )
+    yield from _fractions(case)
     if case.spelling is None:
         return
     other = _other_architecture(case)
@@ -41,6 +42,24 @@ def check(case: Case) -> Iterator[Finding]:
     refit = case.refit()
     if refit is not None:
         yield _misfit(case, refit)
+
+
+def _fractions(case: Case) -> Iterator[Finding]:
+    """Warn of whole numbers that are written as fractions: strict readers refuse them."""
+    if case.schema is None or case.config is None:
+        return
+    for name, spec in case.schema.fields.items():
+        there, value = case.config.find(name, case.schema.scope)
+        if there and spec.type == "int" and isinstance(value, float) and value.is_integer():
+            yield RULE.finding(
+                f"{case.checkpoint.config_path}: {name} is {value}, a fraction where a whole number belongs",
+                level=Level.WARNING,
+                place=Place(files=(case.checkpoint.config_path,)),
+                unit="file",
+                expected=str(int(value)),
+                found=str(value),
+                cure=f"write {int(value)}",
+            )
 
 
 def _other_architecture(case: Case) -> Finding | None:

@@ -7,6 +7,7 @@ refused before it could block or never end.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ class LocalBlob:
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes [start, stop); fewer when the file ends before."""
         parts = []
+        stop = min(stop, self.size)
         while start < stop:
             part = os.pread(self.descriptor, stop - start, start)
             if not part:
@@ -72,12 +74,16 @@ class LocalStore:
         Raises:
             OSError: absent, no permission, a loop of links, or not a regular file.
         """
-        descriptor = os.open(self.root / path, _FLAGS)
+        try:
+            descriptor = os.open(self.root / path, _FLAGS)
+        except ValueError as error:
+            # a NUL or half of a surrogate pair, which no file name can hold
+            raise OSError(errno.EINVAL, f"has a name that cannot be: {error}", path) from error
         try:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode):
                 kind = _KINDS.get(stat.S_IFMT(state.st_mode), "no regular file")
-                raise OSError(0, f"is {kind}, not a file", path)
+                raise OSError(errno.EINVAL, f"is {kind}, not a file", path)
             yield LocalBlob(descriptor, state.st_size)
         finally:
             os.close(descriptor)
@@ -85,9 +91,12 @@ class LocalStore:
     def link(self, path: str) -> str | None:
         """Return where a link leads, if outside the folder and not into a Hugging Face cache."""
         full = self.root / path
-        if not full.is_symlink():
+        try:
+            if not full.is_symlink():
+                return None
+            target = os.path.realpath(full)
+        except (OSError, ValueError):
             return None
-        target = os.path.realpath(full)
         inside = Path(target).is_relative_to(os.path.realpath(self.root))
         return None if inside or Path(target).parent.name == "blobs" else target
 
@@ -97,3 +106,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:
         return False
+
+
+STORE = LocalStore

@@ -1,0 +1,67 @@
+"""What a format is: a file of the drawer `formats/` that reads one way of storing tensors.
+
+Knows nothing of folders and of how files belong together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from weightlint.drawer import Drawer
+
+if TYPE_CHECKING:
+    from weightlint.checkpoint import Checkpoint
+    from weightlint.index import Header
+    from weightlint.store import Blob
+
+
+class Format(Protocol):
+    """A way of storing tensors of which one file has one header."""
+
+    @property
+    def name(self) -> str:
+        """Return the public name."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Return how the names of such files end."""
+
+    def read(self, blob: Blob, path: str) -> Header:
+        """Read the table of one file; whatever is wrong with it is among the faults.
+
+        Raises:
+            OSError: the bytes cannot be read.
+        """
+
+
+@runtime_checkable
+class Bundle(Protocol):
+    """A way of storing of which one file has the headers of a whole checkpoint."""
+
+    @property
+    def name(self) -> str:
+        """Return the public name."""
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Return how the names of such files end."""
+
+    def claims(self, head: bytes) -> bool:
+        """Tell by the first bytes whether a file is one of these."""
+
+    def unpack(self, blob: Blob, *, target: str) -> Checkpoint:
+        """Read the headers of all the files.
+
+        Raises:
+            UsageError: it cannot be read.
+            OSError: the bytes cannot be read.
+        """
+
+
+FORMATS: Drawer[Format | Bundle] = Drawer("formats", "FORMAT")
+
+
+def format_of(path: str) -> Format | None:
+    """Return the format that reads files of such a name, or None."""
+    formats = (each for each in FORMATS.values() if not isinstance(each, Bundle))
+    return next((each for each in formats if path.endswith(each.suffixes)), None)

@@ -1,0 +1,92 @@
+"""Read the headers of files one after the other; what the system refuses becomes a fault.
+
+Knows nothing of which files belong to a checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from weightlint.finding import printable
+from weightlint.format import FORMATS, Bundle, format_of
+from weightlint.index import Fault, FaultKind, Index
+from weightlint.names import natural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from weightlint.format import Format
+    from weightlint.index import Header
+    from weightlint.store import Store
+
+
+class Reader:
+    """Reads headers one after the other and remembers what went wrong."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.absent: list[str] = []
+        self.faults: list[Fault] = []
+
+    def read_all(self, files: Sequence[str]) -> Index:
+        """Read the headers of these files, in natural order."""
+        index = Index()
+        for path in sorted(files, key=natural):
+            header = self._read(path)
+            if header is not None:
+                index.add(path, header)
+                self.faults += self._with_link(path, header.faults)
+        return index
+
+    def _read(self, path: str) -> Header | None:
+        try:
+            with self.store.open(path) as blob:
+                return self._format(path).read(blob, path)
+        except FileNotFoundError:
+            if not self.store.link(path) and not self._is_link(path):
+                self.absent.append(path)
+                return None
+            self.faults.append(_dangling(path))
+        except OSError as error:
+            self.faults.append(unreadable(self.store, path, error))
+        return None
+
+    def _format(self, path: str) -> Format:
+        """Return the format of a file; one of an unknown name is read as safetensors, which names what it is."""
+        found = format_of(path) or FORMATS["safetensors"]
+        assert not isinstance(found, Bundle)
+        return found
+
+    def _with_link(self, path: str, faults: Sequence[Fault]) -> Iterator[Fault]:
+        link = self.store.link(path) if faults else None
+        for fault in faults:
+            note = f"; {path} is a link to {printable(link)}" if link else ""
+            yield replace(fault, message=fault.message + note)
+
+    def _is_link(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return name in self.store.names(folder)
+
+
+def unreadable(store: Store, path: str, error: OSError) -> Fault:
+    """Return the fault of a file that the system would not let us read."""
+    link = store.link(path)
+    where = f" (a link to {link})" if link else ""
+    return Fault(
+        kind=FaultKind.UNREADABLE,
+        file=path,
+        message=f"{path}{where} cannot be read: {error.strerror or error}",
+        cure="make it a readable file, or download it again",
+        lost=True,
+    )
+
+
+def _dangling(path: str) -> Fault:
+    return Fault(
+        kind=FaultKind.UNREADABLE,
+        file=path,
+        message=f"{path} is a link to a file that is not there",
+        cure="download it again: a cache was cleaned or copied without its blobs",
+        lost=True,
+    )
