@@ -54,7 +54,16 @@ def timed(argv: list[str]) -> tuple[float, int] | None:
 def compare(folder: Path, rounds: int) -> None:
     """Run all in turn and print medians and ratios."""
     argvs = {name: command(code, folder) for name, code in SCRIPTS.items()}
-    argvs["weightlint check"] = [sys.executable, "-m", "weightlint", "check", "--no-settings", "--arch", "deepseek_v3", str(folder)]
+    argvs["weightlint check"] = [
+        sys.executable,
+        "-m",
+        "weightlint",
+        "check",
+        "--no-settings",
+        "--arch",
+        "deepseek_v3",
+        str(folder),
+    ]
     runs: dict[str, list[tuple[float, int]]] = {name: [] for name in argvs}
     for _ in range(rounds):
         for name, argv in argvs.items():
@@ -109,7 +118,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as work:
         folder = Path(work) / "ckpt"
-        subprocess.run([sys.executable, "-m", "weightlint", "synth", "--arch", "deepseek_v3", str(folder)], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "weightlint", "synth", "--arch", "deepseek_v3", str(folder)], check=True
+        )
         print(f"{headers(folder):,} bytes of headers, {os.cpu_count()} cores\n")
         compare(folder, asked.rounds)
         if asked.million:

@@ -34,7 +34,9 @@ def run(name: str, folder: Path) -> tuple[list[str], str]:
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)
     text = stream.getvalue().replace(str(folder) + "/", "")
-    return [finding.code for finding in report.findings], re.sub(r"[\d.]+ [kMG]?B$", "SIZE", text, flags=re.MULTILINE)
+    return [finding.code for finding in report.findings], re.sub(
+        r"[\d.]+ [kMG]?B$", "SIZE", text, flags=re.MULTILINE
+    )
 
 
 @pytest.mark.parametrize("name", CASES)

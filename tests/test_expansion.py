@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from weightlint import schema as schemas
-from weightlint.config import BadField, Config, MissingField
+from weightlint.config import BadFieldError, Config, MissingFieldError
 from weightlint.errors import SchemaError
 from weightlint.expansion import expand
 from weightlint.expected import Presence
@@ -172,11 +172,11 @@ def test_over_fills_the_first_placeholder_from_several_axes() -> None:
 @pytest.mark.parametrize(
     ("text", "config", "error", "says"),
     [
-        (LAYERS + block("l.{layer}.", 'name = "w", shape = [1]'), {"n": 10**9}, BadField, "n gives 1,000,000,000 of layer"),
-        (LAYERS + block("l.{layer}.", 'name = "w", shape = [1]'), {"n": 10**300}, BadField, "which no model has"),
-        ('[axes]\ne = "range(n * n * n * n)"\n' + block("{e}.", 'name = "w", shape = [1]'), {"n": 10**9}, BadField, "the limit is 100,000"),
-        ('[axes]\na = "range(n)"\nb = "range(n)"\n' + block("{a}.{b}.", 'name = "w", shape = [1]'), {"n": 9000}, BadField, "81,000,000 tensors"),
-        ('[axes]\na = "range(n)"\nb = "range(n)"\n' + block("{a}.{b}.", 'name = "w", shape = ["a + b + 1"]'), {"n": 9000}, BadField, "too many"),
+        (LAYERS + block("l.{layer}.", 'name = "w", shape = [1]'), {"n": 10**9}, BadFieldError, "n gives 1,000,000,000 of layer"),
+        (LAYERS + block("l.{layer}.", 'name = "w", shape = [1]'), {"n": 10**300}, BadFieldError, "which no model has"),
+        ('[axes]\ne = "range(n * n * n * n)"\n' + block("{e}.", 'name = "w", shape = [1]'), {"n": 10**9}, BadFieldError, "the limit is 100,000"),
+        ('[axes]\na = "range(n)"\nb = "range(n)"\n' + block("{a}.{b}.", 'name = "w", shape = [1]'), {"n": 9000}, BadFieldError, "81,000,000 tensors"),
+        ('[axes]\na = "range(n)"\nb = "range(n)"\n' + block("{a}.{b}.", 'name = "w", shape = ["a + b + 1"]'), {"n": 9000}, BadFieldError, "too many"),
         ('[axes]\na = "range(1, 2, 3)"\n' + block("{a}.", 'name = "w", shape = [1]'), {}, SchemaError, "one end or two"),
         ('[axes]\na = { of = "b", where = "1" }\nb = { of = "a", where = "1" }\n' + block("{a}.", 'name = "w", shape = [1]'), {}, SchemaError, "defined by itself"),
         ('[let]\nx = "y + 1"\ny = "x"\n' + block("", 'name = "w", shape = ["x"]'), {}, SchemaError, "defined by itself"),
@@ -184,10 +184,10 @@ def test_over_fills_the_first_placeholder_from_several_axes() -> None:
         (LAYERS + block("l.{layer}.", 'name = "{layer}", shape = [1]'), {"n": 2}, SchemaError, "stands twice"),
         (block("l.{nope}.", 'name = "w", shape = [1]'), {}, SchemaError, "no axis named 'nope'"),
         (block("", 'name = "w", shape = ["d"]', 'name = "w", shape = [3]'), {"d": 4}, SchemaError, "given twice"),
-        (block("", 'name = "w", shape = ["d"]'), {}, MissingField, "d is not in the config"),
-        (block("", 'name = "w", shape = ["d"]'), {"d": None}, BadField, "d makes w d = null wide"),
-        (block("", 'name = "w", shape = ["d - 4"]'), {"d": 4}, BadField, "= 0 wide"),
-        ('[axes]\na = "moe"\n' + block("{a}.", 'name = "w", shape = [1]'), {"moe": 3}, BadField, "list of whole numbers"),
+        (block("", 'name = "w", shape = ["d"]'), {}, MissingFieldError, "d is not in the config"),
+        (block("", 'name = "w", shape = ["d"]'), {"d": None}, BadFieldError, "d makes w d = null wide"),
+        (block("", 'name = "w", shape = ["d - 4"]'), {"d": 4}, BadFieldError, "= 0 wide"),
+        ('[axes]\na = "moe"\n' + block("{a}.", 'name = "w", shape = [1]'), {"moe": 3}, BadFieldError, "list of whole numbers"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_expanded(

@@ -51,7 +51,9 @@ def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
     assert {name.partition(".")[0] for name in imports(path, top_only=True)} & HEAVY == set()
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(path) in DRAWERS], ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if room(path) in DRAWERS], ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_a_drawer_imports_core_rooms_only(path: Path) -> None:
     mine = {name for name in imports(path) if name.startswith("weightlint.")}
     rooms = {name.split(".")[1] for name in mine}

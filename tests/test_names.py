@@ -8,9 +8,14 @@ from hypothesis import strategies as st
 
 from weightlint.names import brace, expand, fold, natural, patterns, pieces, unfold
 
-segments = st.one_of(st.integers(0, 20).map(str), st.text("ab_{}*\\,.07", min_size=1, max_size=4).filter(lambda s: "." not in s))
+segments = st.one_of(
+    st.integers(0, 20).map(str),
+    st.text("ab_{}*\\,.07", min_size=1, max_size=4).filter(lambda s: "." not in s),
+)
 names = st.lists(segments, min_size=1, max_size=5).map(".".join)
-coords = st.integers(1, 3).flatmap(lambda width: st.sets(st.tuples(*[st.integers(0, 6)] * width), min_size=1, max_size=40))
+coords = st.integers(1, 3).flatmap(
+    lambda width: st.sets(st.tuples(*[st.integers(0, 6)] * width), min_size=1, max_size=40)
+)
 
 
 @given(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +15,9 @@ from toy import Tensor, Toy, edited, expected_of, toy
 from weightlint import schema
 from weightlint.api import check
 from weightlint.expected import Presence, Slot
-from weightlint.finding import Report
+
+if TYPE_CHECKING:
+    from weightlint.finding import Report
 
 ARCHS = schema.names()
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -198,7 +200,9 @@ def test_one_layer_too_few_in_the_config(pair: tuple[str, Toy]) -> None:
 @pytest.mark.parametrize("arch", [name for name in ARCHS if name not in {"llama", "gpt_neox"}])
 @pytest.mark.parametrize("step", [-1, 1])
 def test_another_number_of_experts_in_the_config(arch: str, step: int) -> None:
-    field = {"mixtral": "num_local_experts", "qwen2_moe": "num_experts", "qwen3_moe": "num_experts"}.get(arch, "n_routed_experts")
+    field = {"mixtral": "num_local_experts", "qwen2_moe": "num_experts", "qwen3_moe": "num_experts"}.get(
+        arch, "n_routed_experts"
+    )
     base = {
         "num_hidden_layers": 3, "hidden_size": 24, "vocab_size": 50, "intermediate_size": 34,
         "moe_intermediate_size": 14, "num_attention_heads": 4, "num_key_value_heads": 2, field: 4,

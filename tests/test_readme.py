@@ -20,7 +20,10 @@ README = Path(__file__).parents[1] / "README.md"
 
 def rules() -> str:
     rows = sorted((rule.code, rule) for rule in RULES.values())
-    lines = [f'| <a id="{code.lower()}"></a>{code} | {rule.name} | {rule.level} | {rule.title} |' for code, rule in rows]
+    lines = [
+        f'| <a id="{code.lower()}"></a>{code} | {rule.name} | {rule.level} | {rule.title} |'
+        for code, rule in rows
+    ]
     return "\n".join(["| code | name | level | says |", "|---|---|---|---|", *lines])
 
 

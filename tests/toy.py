@@ -47,7 +47,9 @@ class Toy:
 
     def file(self, shard: int) -> str:
         """Return the file name of a shard, counted from 1."""
-        return "model.safetensors" if self.shards == 1 else f"model-{shard:05d}-of-{self.shards:05d}.safetensors"
+        return (
+            "model.safetensors" if self.shards == 1 else f"model-{shard:05d}-of-{self.shards:05d}.safetensors"
+        )
 
     def write(self, folder: Path) -> Path:
         """Write config, shards and index."""
@@ -72,7 +74,9 @@ class Toy:
                 places[name] = file
         total: object = sum(nbytes(tensor) for tensor in self.tensors)
         if self.total_size is not None:
-            total = float(sum(map(nbytes, self.tensors))) if self.total_size == "as float" else self.total_size
+            total = (
+                float(sum(map(nbytes, self.tensors))) if self.total_size == "as float" else self.total_size
+            )
         text = json.dumps({"metadata": {"total_size": total}, "weight_map": places})
         (folder / "model.safetensors.index.json").write_text(text)
 
@@ -114,7 +118,12 @@ def toy(arch: str, config: dict[str, Any], *, shards: int = 3) -> Toy:
     slots = [slot for slot in expected_of(arch, config).slots if slot.need is not Presence.TIED]
     flat = [(name, slot) for slot in slots for name in slot.names()]
     tensors = [
-        Tensor(name, min(slot.dtypes, key=("BF16", "F32", "F8_E4M3", "F16", "F8_E8M0").index), slot.shape, 1 + at * shards // len(flat))
+        Tensor(
+            name,
+            min(slot.dtypes, key=("BF16", "F32", "F8_E4M3", "F16", "F8_E8M0").index),
+            slot.shape,
+            1 + at * shards // len(flat),
+        )
         for at, (name, slot) in enumerate(sorted(flat, key=lambda pair: pair[0]))
     ]
     return Toy(config, tensors, shards)
@@ -136,15 +145,30 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
             return replace(made, tensors=kept)
         case "rename":
             assert any(tensor.name == name for tensor in made.tensors), name
-            return replace(made, tensors=[replace(t, name=edit["to"]) if t.name == name else t for t in made.tensors])
+            return replace(
+                made, tensors=[replace(t, name=edit["to"]) if t.name == name else t for t in made.tensors]
+            )
         case "prefix":
             return replace(made, tensors=[replace(t, name=edit["text"] + t.name) for t in made.tensors])
         case "unprefix":
-            return replace(made, tensors=[replace(t, name=t.name.removeprefix(edit["text"])) for t in made.tensors])
+            return replace(
+                made, tensors=[replace(t, name=t.name.removeprefix(edit["text"])) for t in made.tensors]
+            )
         case "reshape":
-            return replace(made, tensors=[replace(t, shape=tuple(edit["shape"])) if _hit(t.name, str(name)) else t for t in made.tensors])
+            return replace(
+                made,
+                tensors=[
+                    replace(t, shape=tuple(edit["shape"])) if _hit(t.name, str(name)) else t
+                    for t in made.tensors
+                ],
+            )
         case "retype":
-            return replace(made, tensors=[replace(t, dtype=edit["dtype"]) if _hit(t.name, str(name)) else t for t in made.tensors])
+            return replace(
+                made,
+                tensors=[
+                    replace(t, dtype=edit["dtype"]) if _hit(t.name, str(name)) else t for t in made.tensors
+                ],
+            )
         case "add":
             extra = Tensor(str(name), edit["dtype"], tuple(edit["shape"]), edit.get("shard", 1))
             return replace(made, tensors=[*made.tensors, extra])
@@ -165,7 +189,11 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
 
 
 def _hit(name: str, wanted: str) -> bool:
-    return name == wanted or (wanted.startswith("*") and name.endswith(wanted[1:])) or (wanted.endswith("*") and name.startswith(wanted[:-1]))
+    return (
+        name == wanted
+        or (wanted.startswith("*") and name.endswith(wanted[1:]))
+        or (wanted.endswith("*") and name.startswith(wanted[:-1]))
+    )
 
 
 def damage(folder: Path, edit: dict[str, Any]) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weightlint import __version__, schema as schemas
+from weightlint import __version__
+from weightlint import schema as schemas
 from weightlint.case import Case, Ledger
 from weightlint.checkpoint import Checkpoint, collector_off, open_target
-from weightlint.config import BadField, Config, MissingField
+from weightlint.config import BadFieldError, MissingFieldError
 from weightlint.config import read as read_config
 from weightlint.drawer import Drawer
 from weightlint.errors import UsageError, WeightlintError
@@ -125,7 +126,9 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     else:
         seen = schemas.recognise(case.index.families) if len(case.index) else []
         hint = f"; the names look like {' or '.join(seen)}" if seen else ""
-        case.unexpanded = f"no {case.checkpoint.config_path} beside the tensors{hint}; give one with --config FILE"
+        case.unexpanded = (
+            f"no {case.checkpoint.config_path} beside the tensors{hint}; give one with --config FILE"
+        )
     case.arch = case.schema.name if case.schema else None
 
 
@@ -150,10 +153,10 @@ def _expand(case: Case) -> None:
             case.quant.rewrite(Expected(()), table)
         expected = expand(case.schema, case.config)
         expected = case.quant.rewrite(expected, table) if case.quant and table else expected
-    except MissingField as error:
+    except MissingFieldError as error:
         case.unexpanded = f"{case.config.path} has no field {error.name}"
         return
-    except BadField as error:
+    except BadFieldError as error:
         case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error
         return
     case.plain = expected
@@ -185,7 +188,9 @@ def chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
         return any(rule.code.startswith(word) or rule.name == word for word in words)
 
     rules = (rule for rule in RULES.values() if not select or named(rule, select))
-    return sorted((rule for rule in rules if not named(rule, ignore)), key=lambda rule: (rule.turn, rule.code))
+    return sorted(
+        (rule for rule in rules if not named(rule, ignore)), key=lambda rule: (rule.turn, rule.code)
+    )
 
 
 def run(case: Case, rules: Sequence[Rule]) -> tuple[list[Finding], list[Skip]]:

@@ -25,14 +25,14 @@ class FieldError(Exception):
         self.why = why
 
 
-class MissingField(FieldError):
+class MissingFieldError(FieldError):
     """A config field that a schema needs is not there."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, "is not in the config")
 
 
-class BadField(FieldError):
+class BadFieldError(FieldError):
     """A config field has a value that no model can have."""
 
 
@@ -125,15 +125,15 @@ def checked(spec: FieldSpec, name: str, value: object, bound: Callable[[str], in
     """Return the value in the type that the spec names; `bound` computes its limits.
 
     Raises:
-        BadField: wrong type, or outside the limits.
+        BadFieldError: wrong type, or outside the limits.
     """
     value = _typed(spec.type, name, value)
     if isinstance(value, int) and not isinstance(value, bool):
         low = bound(spec.min) if spec.min else 0
         if value < low:
-            raise BadField(name, f"is {value}, below {low}")
+            raise BadFieldError(name, f"is {value}, below {low}")
         if spec.max and value > (high := bound(spec.max)):
-            raise BadField(name, f"is {value}, above {spec.max} = {high}")
+            raise BadFieldError(name, f"is {value}, above {spec.max} = {high}")
     return value
 
 
@@ -141,10 +141,13 @@ def _typed(kind: str, name: str, value: object) -> Any:
     if isinstance(value, float) and kind == "int" and value.is_integer():
         value = int(value)
     if isinstance(value, int) and abs(value) > MAX_INT:
-        raise BadField(name, f"is {float(value):.3g}, which no model has" if abs(value) < 1e300 else "has over 300 digits")
+        raise BadFieldError(
+            name,
+            f"is {float(value):.3g}, which no model has" if abs(value) < 1e300 else "has over 300 digits",
+        )
     if _fits(kind, value):
         return value
-    raise BadField(name, f"is {_shown(value)}, not {_ARTICLE.get(kind, kind)}")
+    raise BadFieldError(name, f"is {_shown(value)}, not {_ARTICLE.get(kind, kind)}")
 
 
 def _fits(kind: str, value: object) -> bool:
@@ -165,7 +168,14 @@ def _fits(kind: str, value: object) -> bool:
     return True
 
 
-_ARTICLE = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "list": "a list", "map": "a table"}
+_ARTICLE = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "a text",
+    "list": "a list",
+    "map": "a table",
+}
 
 
 def _shown(value: object) -> str:

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint import expr
-from weightlint.config import BadField, FieldError, MissingField
+from weightlint.config import BadFieldError, FieldError, MissingFieldError
 from weightlint.dtype import FLOATS
 from weightlint.errors import SchemaError
 from weightlint.expected import Axis, Box, Expected, Ignore, Layout, Presence, Slot, boxed
@@ -38,8 +38,8 @@ def expand(schema: Schema, config: Config) -> Expected:
     """Work out what the architecture needs for this config.
 
     Raises:
-        MissingField: the config lacks a field that the schema reads.
-        BadField: a field has a value that no model can have.
+        MissingFieldError: the config lacks a field that the schema reads.
+        BadFieldError: a field has a value that no model can have.
         SchemaError: the schema gives one name two shapes, or is not well formed.
     """
     scope = Scope(schema, config)
@@ -64,7 +64,7 @@ def expand(schema: Schema, config: Config) -> Expected:
     return expected
 
 
-def bad_fields(schema: Schema, config: Config) -> Iterator[BadField]:
+def bad_fields(schema: Schema, config: Config) -> Iterator[BadFieldError]:
     """Yield the fields that are there with a value that no model can have, missing ones aside."""
     scope = Scope(schema, config)
     for name in (*schema.fields, *schema.axes):
@@ -73,9 +73,9 @@ def bad_fields(schema: Schema, config: Config) -> Iterator[BadField]:
                 scope.axis(name)
             else:
                 scope(name)
-        except BadField as error:
+        except BadFieldError as error:
             yield error
-        except MissingField:
+        except MissingFieldError:
             continue
 
 
@@ -144,7 +144,7 @@ def _shapes(
     varying = [at for at, name in enumerate(names) if name in mentioned]
     if prod(len(axes[at]) for at in varying) > MAX_TESTS:
         why = f"asks for too many of {line.pattern} to test {', '.join(ragged)}"
-        raise BadField(THE_CONFIG, why)
+        raise BadFieldError(THE_CONFIG, why)
     groups: dict[Shape, list[Coord]] = {}
     for coord in itertools.product(*(axes[at] for at in varying)):
         bound = {names[at]: number for at, number in zip(varying, coord, strict=True)}
@@ -171,7 +171,7 @@ def _shape(scope: Scope, line: Line, bound: Mapping[str, int]) -> Shape:
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
             blamed = ", ".join(sorted(scope.fields_of(text))) or str(text)
             shown = "null" if size is None else size
-            raise BadField(blamed, f"makes {line.pattern} {text} = {shown} wide")
+            raise BadFieldError(blamed, f"makes {line.pattern} {text} = {shown} wide")
         shape.append(size)
     return tuple(shape)
 
@@ -181,7 +181,7 @@ def _check_total(schema: Schema, slots: tuple[Slot, ...]) -> None:
     if total > MAX_TENSORS:
         widest = max(slots, key=lambda slot: slot.count)
         why = f"asks for {total:,} tensors of {schema.name} ({widest.pattern}), the limit is {MAX_TENSORS:,}"
-        raise BadField(THE_CONFIG, why)
+        raise BadFieldError(THE_CONFIG, why)
 
 
 def _check_unique(schema: Schema, expected: Expected) -> None:

@@ -12,7 +12,9 @@ from typing import Protocol, TextIO
 MAX_SHOWN = 400
 """Characters of one text from a file that are ever shown; the rest is counted."""
 
-_BIDI = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+_BIDI = frozenset(
+    "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+)
 
 
 class Level(IntEnum):

@@ -138,11 +138,7 @@ def _boxes(coords: set[Coord], width: int) -> list[tuple[str, ...]]:
     heads: dict[frozenset[Coord], list[int]] = defaultdict(list)
     for head in sorted(tails):
         heads[frozenset(tails[head])].append(head)
-    return [
-        (span(group), *rest)
-        for tail, group in heads.items()
-        for rest in _boxes(set(tail), width - 1)
-    ]
+    return [(span(group), *rest) for tail, group in heads.items() for rest in _boxes(set(tail), width - 1)]
 
 
 def patterns(names: Iterable[str]) -> list[str]:
@@ -151,11 +147,7 @@ def patterns(names: Iterable[str]) -> list[str]:
     for name in names:
         template, coord = fold(name)
         families[template].add(coord)
-    out = [
-        pattern
-        for template, coords in families.items()
-        for pattern in brace(pieces(template), coords)
-    ]
+    out = [pattern for template, coords in families.items() for pattern in brace(pieces(template), coords)]
     return sorted(out, key=natural)
 
 

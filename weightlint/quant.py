@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected, Slot
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quant:
     """One scheme. `declared` tells whether a quantisation table asks for it.
 
-    `rewrite` gives the expectation under that table and raises `BadField` where the table cannot
+    `rewrite` gives the expectation under that table and raises `BadFieldError` where the table cannot
     be. `dtypes` are those of its weights, `companions` what it appends to a weight's name.
     """
 

@@ -118,7 +118,9 @@ def _candidates(case: Case, scope: Scope) -> list[tuple[str, Any]]:
     votes: Counter[tuple[str, Any]] = Counter()
     for weight, pair in (*_from_shapes(case, scope), *_from_axes(case, scope), *_from_switches(case, scope)):
         votes[pair] += weight
-    usable = ((pair, n) for pair, n in votes.items() if pair[0] not in HELD and pair[1] != scope.known.get(pair[0]))
+    usable = (
+        (pair, n) for pair, n in votes.items() if pair[0] not in HELD and pair[1] != scope.known.get(pair[0])
+    )
     return [pair for pair, _ in sorted(usable, key=lambda item: -item[1])]
 
 
@@ -168,14 +170,16 @@ def _from_axes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]
                 value = _solved(case, text, name, extent)
                 if value is not None:
                     yield 1000, (name, value)
-    yield from _from_thresholds(case, scope)
+    yield from _from_thresholds(case)
 
 
-def _from_thresholds(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]]:
+def _from_thresholds(case: Case) -> Iterator[tuple[int, tuple[str, Any]]]:
     """Try the layers at which symptoms begin and end for each field that splits an axis."""
     assert case.schema is not None
     layers = {coord[0] for coords in case.ledger.missing.values() for coord in coords if coord}
-    edges = {edge for number in ({min(layers), max(layers)} if layers else ()) for edge in (number, number + 1)}
+    edges = {
+        edge for number in ({min(layers), max(layers)} if layers else ()) for edge in (number, number + 1)
+    }
     for spec in case.schema.axes.values():
         if isinstance(spec, dict) and "where" in spec:
             for name in sorted(expr.parse(spec["where"]).names & set(case.schema.fields)):

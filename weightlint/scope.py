@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from weightlint import expr
-from weightlint.config import MAX_INT, BadField, FieldSpec, MissingField, checked
+from weightlint.config import MAX_INT, BadFieldError, FieldSpec, MissingFieldError, checked
 from weightlint.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Scope:
             return parsed.value(self.bound(values or {}))
         except expr.EvaluationError as error:
             blamed = sorted(self.fields_of(text)) or [text]
-            raise BadField(blamed[0], f"has no usable value: {error}") from error
+            raise BadFieldError(blamed[0], f"has no usable value: {error}") from error
 
     def _compute(self, name: str) -> Any:
         if name in self.schema.lets:
@@ -81,7 +81,7 @@ class Scope:
             if there and (value is not None or spec.nullable):
                 return None if value is None else checked(spec, name, value, self.number)
             if there and spec.default is None and spec.each is None:
-                raise BadField(name, "is null")
+                raise BadFieldError(name, "is null")
         return self._default(name, spec)
 
     def _default(self, name: str, spec: FieldSpec) -> Any:
@@ -92,7 +92,7 @@ class Scope:
         if name in self.schema.axes:
             message = f"schema {self.schema.name}: axis {name} has no value where it is used"
             raise SchemaError(message)
-        raise MissingField(name)
+        raise MissingFieldError(name)
 
     def fields_of(self, text: str | int) -> set[str]:
         """Return the config fields that an expression comes down to, through lets."""
@@ -139,7 +139,7 @@ class Scope:
         limit = MAX_LAYERS if name == "layer" else MAX_AXIS
         if last - first > limit or last > MAX_INT or first < 0:
             blamed = sorted(self.fields_of(f"[{matched[1]}]"))[-1:] or [spec]
-            raise BadField(blamed[0], f"gives {last - first:,} of {name}, the limit is {limit:,}")
+            raise BadFieldError(blamed[0], f"gives {last - first:,} of {name}, the limit is {limit:,}")
         return tuple(range(first, last))
 
     def _ends(self, text: str) -> list[Any]:
@@ -152,7 +152,7 @@ class Scope:
     def _whole(self, spec: str, value: object) -> int:
         if isinstance(value, int):
             return value
-        raise BadField(
+        raise BadFieldError(
             ", ".join(sorted(self.fields_of(f"[{spec[6:-1]}]"))), f"gives no whole number: {value!r}"
         )
 
@@ -161,5 +161,5 @@ class Scope:
         if not isinstance(values, list) or not all(
             type(value) is int and 0 <= value < MAX_AXIS for value in values
         ):
-            raise BadField(spec, "is not a list of whole numbers")
+            raise BadFieldError(spec, "is not a list of whole numbers")
         return tuple(sorted(set(values)))

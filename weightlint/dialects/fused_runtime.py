@@ -29,7 +29,10 @@ def rewrite(expected: Expected) -> Expected:
         for parts, into in FUSED:
             first = f".{parts[0]}."
             if first in pattern and "{expert}" not in pattern:
-                expected = expected.fuse([pattern.replace(first, f".{part}.") for part in parts], pattern.replace(first, f".{into}."))
+                expected = expected.fuse(
+                    [pattern.replace(first, f".{part}.") for part in parts],
+                    pattern.replace(first, f".{into}."),
+                )
     return expected
 
 
@@ -41,7 +44,9 @@ def _experts(expected: Expected, pattern: str, names: tuple[str, str, str]) -> E
     head, tail = pattern.split(mark)
     both = [f"{head}.{{expert}}.{part}.weight{tail}" for part in (gate, up)]
     expected = expected.fuse(both, f"{head}.{{expert}}.w13_weight{tail}")
-    expected = expected.stack(f"{head}.{{expert}}.w13_weight{tail}", f"{head}.w13_weight{tail}", axis="expert")
+    expected = expected.stack(
+        f"{head}.{{expert}}.w13_weight{tail}", f"{head}.w13_weight{tail}", axis="expert"
+    )
     return expected.stack(pattern, f"{head}.w2_weight{tail}", axis="expert")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from weightlint.config import BadField
+from weightlint.config import BadFieldError
 from weightlint.expected import Slot
 from weightlint.expr import ceil_div
 from weightlint.quant import Plain, Quant
@@ -25,18 +25,19 @@ SCALES = frozenset({"F32", "BF16", "F16", "F8_E8M0"})
 """F32 in DeepSeek and Kimi, BF16 in Qwen3-FP8."""
 
 KINDS = frozenset({"linear", "expert"})
+FIELD = "quantization_config.weight_block_size"
 
 
 def block(table: Mapping[str, Any]) -> tuple[int, int]:
     """Return the block size `(out, in)` that a quantisation table declares.
 
     Raises:
-        BadField: it is no pair of whole numbers above 0.
+        BadFieldError: it is no pair of whole numbers above 0.
     """
     size = table["weight_block_size"]
     if isinstance(size, list) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
         return size[0], size[1]
-    raise BadField("quantization_config.weight_block_size", f"is {size}, not two whole numbers above 0")
+    raise BadFieldError(FIELD, f"is {size}, not two whole numbers above 0")
 
 
 def rewrite(expected: Expected, table: Mapping[str, Any]) -> Expected:
@@ -63,7 +64,7 @@ def quantised(slot: Slot, plain: Plain, size: tuple[int, int]) -> Iterator[Slot]
 
 def _scale(slot: Slot, size: tuple[int, int]) -> Slot:
     *outer, rows, columns = slot.shape
-    formula = ()
+    formula: tuple[str, ...] = ()
     if slot.formula:
         *before, a, b = slot.formula
         formula = (*before, f"ceil_div({a}, {size[0]})", f"ceil_div({b}, {size[1]})")
@@ -86,7 +87,11 @@ def _scale(slot: Slot, size: tuple[int, int]) -> Slot:
 
 QUANT = Quant(
     name="fp8_block",
-    declared=lambda table: table.get("quant_method") == "fp8" and "weight_block_size" in table and table["weight_block_size"] is not None,
+    declared=lambda table: (
+        table.get("quant_method") == "fp8"
+        and "weight_block_size" in table
+        and table["weight_block_size"] is not None
+    ),
     rewrite=rewrite,
     dtypes=WEIGHTS,
     companions=("_scale_inv",),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
 from weightlint.finding import Level, Place
-from weightlint.rule import Need, Rule
+from weightlint.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +87,7 @@ def _other_architecture(case: Case) -> Finding | None:
         count=count,
         expected=f"{count:,} tensors of {case.arch}",
         found=f"{count - joined.unmet:,} of them; {says}",
-        cure=f"check with --arch {(seen or [declared])[0]}, or give the config of this checkpoint with --config FILE",
+        cure=f"check with --arch {seen[0] if seen else declared}, or give the config of this checkpoint with --config FILE",
     )
 
 
@@ -98,7 +98,9 @@ def _misfit(case: Case, refit: Refit) -> Finding:
     names = refit.explained
     ledger.drop_missing(set(names))
     for template in list(ledger.extra):
-        ledger.take_extra(template, [c for c, row in ledger.extra[template].items() if index.names[row] in names])
+        ledger.take_extra(
+            template, [c for c, row in ledger.extra[template].items() if index.names[row] in names]
+        )
     for slot in list(ledger.misfits):
         for kind in list(ledger.misfits[slot]):
             if all(index.names[row] in names for row in ledger.misfits[slot][kind]):

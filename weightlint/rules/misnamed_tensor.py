@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
+    from weightlint.finding import Finding
     from weightlint.names import Coord, Template
 
 
@@ -52,11 +52,11 @@ def _whole(case: Case) -> Finding:
     assert spelling is not None
     assert case.plain is not None
     changes = [f"{'.'.join(p.old) or 'nothing'} -> {'.'.join(p.new) or 'nothing'}" for p in spelling.prefixes]
-    matched = {slot: rows for slot, rows in spelling.joined.matched.items()}
+    matched = spelling.joined.matched
     count = sum(map(len, matched.values()))
     widest = max(matched, key=lambda slot: slot.count)
     sample = case.index.names[matched[widest][0]]
-    said = _origin(case, widest)
+    said = _origin(widest)
     what = []
     if spelling.dialect is not None:
         what.append(f"the names are those of {spelling.dialect.title} ({spelling.dialect.name})")
@@ -64,7 +64,10 @@ def _whole(case: Case) -> Finding:
         what.append(f"the names have another prefix: {'; '.join(changes)}")
     return RULE.finding(
         f"{' and '.join(what)}, in all {count:,} tensors",
-        place=Place(tensors=tuple(p for slot in list(matched)[:200] for p in slot.patterns()), files=_files(case, matched[widest][:1])),
+        place=Place(
+            tensors=tuple(p for slot in list(matched)[:200] for p in slot.patterns()),
+            files=_files(case, matched[widest][:1]),
+        ),
         count=count,
         expected=said,
         found=sample,
@@ -72,14 +75,16 @@ def _whole(case: Case) -> Finding:
     )
 
 
-def _origin(case: Case, slot: Slot) -> str:
+def _origin(slot: Slot) -> str:
     """Return the schema's own name of a slot's first tensor: what loaders of Hugging Face names look for."""
     pattern = slot.origin.rsplit("#", 1)[-1]
     numbers = next(iter(slot.coords()))
     literals = re.split(r"\{\w+\}", pattern)
     if len(literals) != len(numbers) + 1:
         return pattern
-    return literals[0] + "".join(f"{number}{text}" for number, text in zip(numbers, literals[1:], strict=True))
+    return literals[0] + "".join(
+        f"{number}{text}" for number, text in zip(numbers, literals[1:], strict=True)
+    )
 
 
 def _cure(case: Case) -> str:

@@ -28,7 +28,9 @@ def check(case: Case) -> Iterator[Finding]:
         lost = case.lost_by_file()
         absent = sorted(checkpoint.absent, key=natural)
         names = [name for file in absent for name in lost.get(file, ())]
-        yield _finding(case, absent, names, f"named by {checkpoint.map.path}" if checkpoint.map else "asked for")
+        yield _finding(
+            case, absent, names, f"named by {checkpoint.map.path}" if checkpoint.map else "asked for"
+        )
     gaps = [] if _complete(case) else checkpoint.series_gaps()
     if gaps:
         yield _finding(case, gaps, [], "of a numbered series without an index")

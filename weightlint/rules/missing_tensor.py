@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
+    from weightlint.finding import Finding
     from weightlint.names import Coord
 
 
@@ -96,9 +96,15 @@ def _finding(case: Case, group: Group) -> Finding:
     patterns = _patterns(group)
     files = case.sibling_files(slot, coords)
     formula = f" = [{', '.join(slot.formula)}]" if slot.formula else ""
-    where = f"; the rest of its layer is in {files[0]}" if len(files) == 1 and coords and next(iter(coords)) else ""
+    where = (
+        f"; the rest of its layer is in {files[0]}"
+        if len(files) == 1 and coords and next(iter(coords))
+        else ""
+    )
     return RULE.finding(
-        f"{patterns[0]} is in no file{where}" if count == 1 else f"{count:,} tensors are in no file{where}{_siblings(case, group)}",
+        f"{patterns[0]} is in no file{where}"
+        if count == 1
+        else f"{count:,} tensors are in no file{where}{_siblings(case, group)}",
         place=Place(tensors=patterns, files=files),
         count=count,
         expected=f"{' or '.join(sorted(slot.dtypes))} {list(slot.shape)}{formula}",
@@ -116,7 +122,10 @@ def _siblings(case: Case, group: Group) -> str:
     complete = [
         other.pattern.rsplit(".", 2)[-2]
         for other, rows in case.joined.matched.items()
-        if other.pattern.startswith(head + ".") and other.axes == slot.axes and len(rows) == other.count and other.kind == slot.kind
+        if other.pattern.startswith(head + ".")
+        and other.axes == slot.axes
+        and len(rows) == other.count
+        and other.kind == slot.kind
     ]
     return f"; {' and '.join(complete)} are complete" if complete else ""
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
+    from weightlint.finding import Finding
     from weightlint.names import Coord, Template
 
 
@@ -59,7 +59,9 @@ def _layer_fields(case: Case) -> set[str]:
     """Return the config fields that set the number of decoder layers."""
     axes = case.schema.axes if case.schema else {}
     spec = axes.get("layer", "")
-    return {name for name in (case.schema.fields if case.schema else ()) if isinstance(spec, str) and name in spec}
+    return {
+        name for name in (case.schema.fields if case.schema else ()) if isinstance(spec, str) and name in spec
+    }
 
 
 def _announced(case: Case) -> Iterator[Finding]:
@@ -72,7 +74,12 @@ def _announced(case: Case) -> Iterator[Finding]:
         other = _elsewhere(case, wanted)
         for slot, coords in wanted.items():
             case.ledger.take_missing(slot, coords)
-        patterns = [pattern for slot, coords in wanted.items() if slot.need is Presence.REQUIRED for pattern in slot.patterns(coords)]
+        patterns = [
+            pattern
+            for slot, coords in wanted.items()
+            if slot.need is Presence.REQUIRED
+            for pattern in slot.patterns(coords)
+        ]
         count = sum(len(coords) for slot, coords in wanted.items() if slot.need is Presence.REQUIRED)
         if other:
             yield _prefix(case, number, other, patterns, count)
@@ -91,19 +98,25 @@ def _announced(case: Case) -> Iterator[Finding]:
 
 
 def _at(slot: Slot, coords: set[Coord], number: int) -> set[Coord]:
-    return {coord for coord in coords if coord and coord[0] == number and slot.axes[0] in {"mtp", "moe", "layer"}}
+    return {
+        coord for coord in coords if coord and coord[0] == number and slot.axes[0] in {"mtp", "moe", "layer"}
+    }
 
 
 def _present(case: Case, number: int) -> bool:
     """Tell whether any tensor of this layer was found."""
     mark = f"layers.{number}."
-    return any(mark in case.index.names[row] for rows in case.joined.matched.values() for row in (rows[0], rows[-1]))
+    return any(
+        mark in case.index.names[row] for rows in case.joined.matched.values() for row in (rows[0], rows[-1])
+    )
 
 
 def _elsewhere(case: Case, wanted: dict[Slot, set[Coord]]) -> list[Template]:
     """Return extra families whose ends are those of the absent layer: it has another prefix."""
     tails = {slot.template.split("*.", 1)[1] for slot in wanted if "*." in slot.template}
-    return [template for template in case.ledger.extra if any(template.endswith("." + tail) for tail in tails)]
+    return [
+        template for template in case.ledger.extra if any(template.endswith("." + tail) for tail in tails)
+    ]
 
 
 def _prefix(case: Case, number: int, other: list[Template], patterns: list[str], count: int) -> Finding:
@@ -113,7 +126,9 @@ def _prefix(case: Case, number: int, other: list[Template], patterns: list[str],
         f"MTP layer {number} is stored under another prefix: {len(rows):,} tensors like {sample}",
         place=Place(tensors=tuple(patterns), files=(case.index.file(min(rows)),)),
         count=count,
-        expected=f"names that begin with {patterns[0].rsplit(str(number), 1)[0]}{number}." if patterns else None,
+        expected=f"names that begin with {patterns[0].rsplit(str(number), 1)[0]}{number}."
+        if patterns
+        else None,
         found=sample,
         cure="rename the MTP tensors to the layer number after the last decoder layer",
     )
@@ -126,7 +141,9 @@ def _last(case: Case) -> int:
 def _beyond(case: Case) -> dict[int, list[int]]:
     """Return the extra rows behind the decoder and the announced MTP layers, by layer number."""
     last = _last(case)
-    slots = (slot for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("moe",), ("dense",)})
+    slots = (
+        slot for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("moe",), ("dense",)}
+    )
     heads = {slot.literals[0] + "*" for slot in slots}
     zones: dict[int, list[int]] = {}
     for template, rows in case.ledger.extra.items():
@@ -146,7 +163,11 @@ def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
         case.ledger.take_extra(template, [coord])
     last, announced = _last(case), len(_mtp(case))
     config = case.checkpoint.config_path
-    ending = "loaders that skip MTP layers by number take it for a decoder layer" if is_mtp else "loaders find no place for it"
+    ending = (
+        "loaders that skip MTP layers by number take it for a decoder layer"
+        if is_mtp
+        else "loaders find no place for it"
+    )
     cure = f"set num_nextn_predict_layers to {announced + len(zones)} in {config}"
     return RULE.finding(
         f"{'MTP layer' if is_mtp else 'layer'} {span(zones)} is stored, but the config ends at layer {last}: {ending}",

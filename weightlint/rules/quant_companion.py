@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
-    from weightlint.names import Coord, Template
+    from weightlint.finding import Finding
+    from weightlint.names import Coord
 
 
 SUFFIXES = ("_scale_inv", "_scale")
@@ -49,7 +49,9 @@ def _without_scale(case: Case) -> Iterator[Finding]:
     scale, coords = next(iter(hits.items()))
     assert case.quant is not None
     yield RULE.finding(
-        f"{count:,} {case.quant.name} weights have no scale" if count > 1 else f"{_of(scale, coords)} has no scale",
+        f"{count:,} {case.quant.name} weights have no scale"
+        if count > 1
+        else f"{_of(scale, coords)} has no scale",
         place=Place(
             tensors=tuple(pattern for slot, coords in hits.items() for pattern in slot.patterns(coords)),
             files=case.sibling_files(scale, coords),
@@ -71,7 +73,12 @@ def _bare(case: Case) -> Iterator[Finding]:
     rows: list[int] = []
     for slot in list(case.ledger.misfits):
         for kind in list(case.ledger.misfits[slot]):
-            if kind.dtype in FP8 and kind.shape == slot.shape and slot.kind != "scale" and not slot.dtypes & FP8:
+            if (
+                kind.dtype in FP8
+                and kind.shape == slot.shape
+                and slot.kind != "scale"
+                and not slot.dtypes & FP8
+            ):
                 rows += case.ledger.take_misfits(slot, kind)
     if not rows:
         return
@@ -94,7 +101,11 @@ def _orphans(case: Case) -> Iterator[Finding]:
     """Report scales beside weights that are not quantised."""
     rows: list[int] = []
     for template in [t for t in case.ledger.extra if t.endswith(SUFFIXES)]:
-        coords = [c for c, row in case.ledger.extra[template].items() if _weight(case.index.names[row]) in case.index.rows]
+        coords = [
+            c
+            for c, row in case.ledger.extra[template].items()
+            if _weight(case.index.names[row]) in case.index.rows
+        ]
         rows += case.ledger.take_extra(template, coords).values()
     if not rows:
         return

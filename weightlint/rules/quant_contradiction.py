@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
+    from weightlint.finding import Finding
     from weightlint.index import Kind
     from weightlint.names import Coord
 
@@ -53,9 +53,18 @@ def _misfits(case: Case, dtypes: frozenset[str], *, quantised: bool) -> Hits:
     hits: Hits = []
     for slot, kinds in case.ledger.misfits.items():
         if _is_quantised(slot) is quantised and slot.kind != "scale":
-            wrong = {row for kind, rows in kinds.items() if kind.dtype in dtypes and kind.shape == slot.shape for row in rows}
+            wrong = {
+                row
+                for kind, rows in kinds.items()
+                if kind.dtype in dtypes and kind.shape == slot.shape
+                for row in rows
+            }
             by_name = {names[row]: row for row in wrong}
-            hits += [(slot, by_name[n], c) for c, n in zip(slot.coords(), slot.names(), strict=True) if n in by_name]
+            hits += [
+                (slot, by_name[n], c)
+                for c, n in zip(slot.coords(), slot.names(), strict=True)
+                if n in by_name
+            ]
     return hits
 
 
@@ -106,14 +115,20 @@ def _undeclared(case: Case, hits: Hits) -> Finding:
     _settle(case, hits)
     declared = case.quant is not None
     dtype = case.index.kind(hits[0][1]).dtype
-    what = "the config excludes them from quantisation" if declared else f"{case.checkpoint.config_path} declares no quantization_config that weightlint knows"
+    what = (
+        "the config excludes them from quantisation"
+        if declared
+        else f"{case.checkpoint.config_path} declares no quantization_config that weightlint knows"
+    )
     return _finding(
         case,
         hits,
         f"{_count(hits)} {dtype} with scales, but {what}",
         expected="BF16, F16 or F32",
         found=f"{dtype} with scales",
-        cure="remove these modules from modules_to_not_convert" if declared else "restore quantization_config "
+        cure="remove these modules from modules_to_not_convert"
+        if declared
+        else "restore quantization_config "
         'in the config, for block scales {"quant_method": "fp8", "weight_block_size": [128, 128]}',
     )
 
@@ -121,7 +136,12 @@ def _undeclared(case: Case, hits: Hits) -> Finding:
 def _blocks(case: Case) -> Iterator[Finding]:
     """Find the block size that fits, where most scales have another shape than declared."""
     scales = [slot for slot in case.ledger.misfits if slot.of]
-    rows = [(slot, kind, row) for slot in scales for kind, group in case.ledger.misfits[slot].items() for row in group]
+    rows = [
+        (slot, kind, row)
+        for slot in scales
+        for kind, group in case.ledger.misfits[slot].items()
+        for row in group
+    ]
     matched = sum(len(rows) for slot, rows in case.joined.matched.items() if slot.of)
     if not rows or 2 * len(rows) <= matched:
         return

@@ -58,7 +58,9 @@ def _homes(case: Case) -> dict[str, list[str]]:
     return dict(homes)
 
 
-def _disagreements(case: Case, entries: Mapping[str, str], homes: Mapping[str, list[str]]) -> Iterator[Finding]:
+def _disagreements(
+    case: Case, entries: Mapping[str, str], homes: Mapping[str, list[str]]
+) -> Iterator[Finding]:
     phantom: dict[str, list[str]] = defaultdict(list)
     moved: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, file in entries.items():
@@ -84,7 +86,7 @@ def _copied(case: Case, file: str) -> str | None:
     """Return the file whose tensors, all of them, this file repeats."""
     index = case.index
     mine = {row for row in range(len(index)) if index.file(row) == file} if case.ledger.doubled else set()
-    first = {row: a for a, row in case.ledger.doubled} | {a: row for a, row in case.ledger.doubled}
+    first = {row: a for a, row in case.ledger.doubled} | dict(case.ledger.doubled)
     if not mine or not mine <= set(first):
         return None
     others = {index.file(first[row]) for row in mine}
@@ -123,7 +125,11 @@ def _moved(case: Case, moved: Mapping[tuple[str, str], list[str]]) -> Finding:
     names = [name for group in moved.values() for name in group]
     (said, real), *more = sorted(moved, key=lambda pair: (natural(pair[0]), natural(pair[1])))
     swapped = (real, said) in moved and _whole(case, said) <= set(names)
-    what = f"{said} and {real} are swapped" if swapped and len(more) == 1 else f"the index places {_tensors(names)} in the wrong shard"
+    what = (
+        f"{said} and {real} are swapped"
+        if swapped and len(more) == 1
+        else f"the index places {_tensors(names)} in the wrong shard"
+    )
     return RULE.finding(
         what,
         place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys((said, real)))),
@@ -155,7 +161,12 @@ def _total_size(case: Case) -> Iterator[Finding]:
     assert case.checkpoint.map is not None
     said = case.checkpoint.map.total_size
     yield from _declared_size(case)
-    unsure = case.checkpoint.lost_files or case.checkpoint.faults or case.ledger.doubled or UNKNOWN in case.index.kinds
+    unsure = (
+        case.checkpoint.lost_files
+        or case.checkpoint.faults
+        or case.ledger.doubled
+        or UNKNOWN in case.index.kinds
+    )
     if _impossible(said) or said is None or unsure:
         return
     real = sum(case.index.stops) - sum(case.index.starts)
@@ -218,7 +229,9 @@ def _strays(case: Case) -> Iterator[Finding]:
             level=Level.ERROR if needed else Level.WARNING,
             place=Place(tensors=tuple(patterns(needed or new)), files=(file,)),
             count=len(needed or new),
-            cure="rebuild the index with this file" if needed else "remove the file, or rebuild the index with it",
+            cure="rebuild the index with this file"
+            if needed
+            else "remove the file, or rebuild the index with it",
         )
 
 

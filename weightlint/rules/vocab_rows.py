@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
+    from weightlint.finding import Finding
     from weightlint.index import Kind
 
 
@@ -30,7 +30,12 @@ def check(case: Case) -> Iterator[Finding]:
     groups: dict[tuple[int, int], list[tuple[Slot, Kind]]] = {}
     for slot, kinds in case.ledger.misfits.items():
         for kind in kinds:
-            if slot.kind in KINDS and kind.shape and kind.shape[1:] == slot.shape[1:] and kind.shape[0] not in {0, slot.shape[0]}:
+            if (
+                slot.kind in KINDS
+                and kind.shape
+                and kind.shape[1:] == slot.shape[1:]
+                and kind.shape[0] not in {0, slot.shape[0]}
+            ):
                 groups.setdefault((slot.shape[0], kind.shape[0]), []).append((slot, kind))
     for (said, found), pairs in groups.items():
         rows = [row for slot, kind in pairs for row in case.ledger.take_misfits(slot, kind)]

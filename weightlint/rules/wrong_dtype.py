@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
+    from weightlint.finding import Finding
 
 
 def check(case: Case) -> Iterator[Finding]:

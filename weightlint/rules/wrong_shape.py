@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.finding import Finding
     from weightlint.expected import Slot
+    from weightlint.finding import Finding
     from weightlint.index import Kind
 
 
@@ -53,8 +53,14 @@ def check(case: Case) -> Iterator[Finding]:
 def _other(slot: Slot, kind: Kind) -> tuple[str, str]:
     assert kind.shape is not None
     if prod(kind.shape) == prod(slot.shape):
-        return "{} of another shape with as many elements", "reshape it, after finding out which writer changed it"
-    return "{} of another shape", "take config.json and weights of one revision; if the config is right, download this shard again"
+        return (
+            "{} of another shape with as many elements",
+            "reshape it, after finding out which writer changed it",
+        )
+    return (
+        "{} of another shape",
+        "take config.json and weights of one revision; if the config is right, download this shard again",
+    )
 
 
 def _finding(case: Case, hits: list[tuple[Slot, Kind, list[int]]], message: str, cure: str) -> Finding:
