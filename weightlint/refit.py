@@ -53,7 +53,7 @@ def refit(case: Case) -> Refit | None:
     assert case.config is not None
     assert case.schema is not None
     before = symptoms(case, case.ledger)
-    if not before:
+    if not before or not case.joined.matched:
         return None
     scope = Scope(case.schema, case.config)
     best: Refit | None = None
