@@ -48,6 +48,14 @@ class Spelling:
     dialect: Dialect | None = None
     prefixes: tuple[Prefix, ...] = ()
 
+    def write(self, expected: Expected) -> Expected:
+        """Write an expectation in this spelling."""
+        if self.dialect is not None:
+            expected = self.dialect.rewrite(expected)
+        for prefix in self.prefixes:
+            expected = expected.rename(prefix.spell)
+        return expected
+
 
 def settle(index: Index, expected: Expected, dialects: Mapping[str, Dialect]) -> Spelling:
     """Join, and where most of the expectation is unmet look for the spelling in which it is met."""

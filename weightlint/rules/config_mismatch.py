@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
 from weightlint.finding import Level, Place
+from weightlint.refit import explained_by, symptoms
 from weightlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -63,31 +64,36 @@ def _fractions(case: Case) -> Iterator[Finding]:
 
 
 def _other_architecture(case: Case) -> Finding | None:
-    """Recognise the tensors of another schema, where hardly any of this one's were found."""
-    joined, declared = case.joined, schemas.detect(case.config) if case.config else None
-    lost = 2 * joined.unmet > joined.expected.count
-    contradicted = declared is not None and declared != case.arch and bool(joined.unmet)
-    if not (lost or contradicted):
+    """Recognise the tensors of another schema that explains what this one does not."""
+    before = len(symptoms(case, case.ledger))
+    if not before:
         return None
     seen = schemas.recognise(case.index.families)
-    if case.arch in seen or not (seen or contradicted):
+    if case.arch in seen:
         return None
+    fits = {name: len(after) for name in seen if (after := explained_by(case, name)) is not None}
+    best = min(fits, key=fits.__getitem__, default=None)
+    if best is not None and 2 * fits[best] < before:
+        return _foreign(case, best, before - fits[best])
+    lost = 2 * case.joined.unmet > case.joined.expected.count
+    return _foreign(case, seen[0], before) if lost and seen else None
+
+
+def _foreign(case: Case, name: str, count: int) -> Finding:
+    joined, ledger = case.joined, case.ledger
+    total = joined.expected.count
+    ledger.missing.clear()
+    ledger.extra.clear()
+    ledger.misfits.clear()
     assert case.config is not None
-    says = f"{case.checkpoint.config_path} says {', '.join(case.config.architectures) or case.config.model_type or 'nothing'}"
-    looks = f"the names are those of {' or '.join(seen)}" if seen else says
-    count = joined.expected.count
-    for slot in list(case.ledger.missing):
-        case.ledger.take_missing(slot)
-    for template in list(case.ledger.extra):
-        case.ledger.take_extra(template)
-    case.ledger.misfits.clear()
+    declared = ", ".join(case.config.architectures) or case.config.model_type or "nothing"
     return RULE.finding(
-        f"this is no {case.arch} checkpoint: {looks}",
+        f"these are the tensors of {name}, not of {case.arch}",
         place=Place(files=(case.checkpoint.config_path,)),
         count=count,
-        expected=f"{count:,} tensors of {case.arch}",
-        found=f"{count - joined.unmet:,} of them; {says}",
-        cure=f"check with --arch {seen[0] if seen else declared}, or give the config of this checkpoint with --config FILE",
+        expected=f"{total:,} tensors of {case.arch}",
+        found=f"{total - joined.unmet:,} of them, with names that only {name} has; the config says {declared}",
+        cure=f"check with --arch {name}, and give the checkpoint the config.json that belongs to it",
     )
 
 
@@ -130,5 +136,5 @@ RULE = Rule(
     level=Level.ERROR,
     page=__doc__ or "",
     check=check,
-    turn=26,
+    turn=19,
 )

@@ -54,7 +54,7 @@ def _whole(case: Case) -> Finding:
     changes = [f"{'.'.join(p.old) or 'nothing'} -> {'.'.join(p.new) or 'nothing'}" for p in spelling.prefixes]
     matched = spelling.joined.matched
     count = sum(map(len, matched.values()))
-    widest = max(matched, key=lambda slot: slot.count)
+    widest = max(matched, key=lambda slot: (slot.pattern != slot.origin.rsplit("#", 1)[-1], slot.count))
     sample = case.index.names[matched[widest][0]]
     said = _origin(widest)
     what = []

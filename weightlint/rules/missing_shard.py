@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.expected import Presence
 from weightlint.finding import Level, Place
 from weightlint.names import natural, patterns
 from weightlint.rule import Rule
+from weightlint.series import gaps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,9 +33,35 @@ def check(case: Case) -> Iterator[Finding]:
         yield _finding(
             case, absent, names, f"named by {checkpoint.map.path}" if checkpoint.map else "asked for"
         )
-    gaps = [] if _complete(case) else checkpoint.series_gaps()
-    if gaps:
-        yield _finding(case, gaps, [], "of a numbered series without an index")
+    unindexed = [] if _complete(case) else checkpoint.series_gaps()
+    if unindexed:
+        yield _finding(case, unindexed, [], "of a numbered series without an index")
+    forgotten = _forgotten(case)
+    if forgotten:
+        names = sorted(_required(case), key=natural)
+        case.ledger.drop_missing(set(names))
+        yield _finding(case, forgotten, names, "of a numbered series, which the index does not name either,")
+
+
+def _required(case: Case) -> list[str]:
+    """Return the missing tensors, but for those of MTP layers: a copy without them may be wanted."""
+    mtp = set(case.joined.expected.axes.get("mtp", ()))
+    missing = case.ledger.missing.items()
+    wanted = ((slot, c) for slot, coords in missing if slot.need is Presence.REQUIRED for c in coords)
+    return [slot.name(c) for slot, c in wanted if not mtp or c[:1] == () or c[0] not in mtp]
+
+
+def _forgotten(case: Case) -> list[str]:
+    """Return gaps in the numbers of the files, if as much is missing as these files would hold.
+
+    Numbers alone prove nothing: a published series has 125 files named -of-00130.
+    """
+    checkpoint = case.checkpoint
+    if checkpoint.map is None or case.spelling is None or not len(case.index):
+        return []
+    absent = gaps((*(file.path for file in case.index.files), *checkpoint.absent))
+    usual = len(case.index) / len(case.index.files)
+    return absent if absent and 2 * len(_required(case)) >= len(absent) * usual else []
 
 
 def _complete(case: Case) -> bool:

@@ -33,10 +33,10 @@ def check(case: Case) -> Iterator[Finding]:
     layers = _whole_layers(case)
     if layers:
         yield _layers(case, layers)
-    groups: dict[tuple[str, frozenset[Coord]], Group] = {}
+    groups: dict[frozenset[Coord], Group] = {}
     for slot in list(case.ledger.missing):
         coords = case.ledger.take_missing(slot)
-        groups.setdefault((slot.kind, frozenset(coords)), {})[slot] = coords
+        groups.setdefault(frozenset(coords), {})[slot] = coords
     for group in groups.values():
         yield _finding(case, group)
 
@@ -115,8 +115,8 @@ def _finding(case: Case, group: Group) -> Finding:
 
 def _siblings(case: Case, group: Group) -> str:
     """Name the slots beside a wholly missing one that are complete."""
-    slot = next(iter(group))
-    if len(group) > 1 or len(group[slot]) != slot.count:
+    slot, *others = group
+    if any(other.of != slot.pattern for other in others) or len(group[slot]) != slot.count:
         return ""
     head = slot.pattern.rsplit(".", 2)[0]
     complete = [

@@ -28,40 +28,23 @@ MARKS = ("enorm", "hnorm", "eh_proj", "shared_head")
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Look at the three zones of layer numbers, unless the number of layers itself is wrong."""
-    refit = case.refit()
-    if refit is not None and refit.whole and refit.field in _layer_fields(case):
-        return
+    """Look at the layers that the config announces, then at those behind it."""
     yield from _announced(case)
     zones = _beyond(case)
     marked = {n: rows for n, rows in zones.items() if any(_is_mark(case.index.names[row]) for row in rows)}
+    other = {n: rows for n, rows in zones.items() if n not in marked}
     if marked:
         yield _stray(case, marked, is_mtp=True)
-    if len(marked) < len(zones) and not _deeper(case):
-        yield _stray(case, {n: rows for n, rows in _beyond(case).items() if n not in marked}, is_mtp=False)
+    if other:
+        yield _stray(case, other, is_mtp=False)
 
 
 def _is_mark(name: str) -> bool:
     return any(mark in name.split(".") for mark in MARKS)
 
 
-def _deeper(case: Case) -> bool:
-    """Tell whether another number of layers explains what is left."""
-    refit = case.refit()
-    return refit is not None and refit.field in _layer_fields(case)
-
-
 def _mtp(case: Case) -> frozenset[int]:
     return frozenset(case.joined.expected.axes.get("mtp", ()))
-
-
-def _layer_fields(case: Case) -> set[str]:
-    """Return the config fields that set the number of decoder layers."""
-    axes = case.schema.axes if case.schema else {}
-    spec = axes.get("layer", "")
-    return {
-        name for name in (case.schema.fields if case.schema else ()) if isinstance(spec, str) and name in spec
-    }
 
 
 def _announced(case: Case) -> Iterator[Finding]:
@@ -81,20 +64,24 @@ def _announced(case: Case) -> Iterator[Finding]:
             for pattern in slot.patterns(coords)
         ]
         count = sum(len(coords) for slot, coords in wanted.items() if slot.need is Presence.REQUIRED)
-        if other:
+        if other and count:
             yield _prefix(case, number, other, patterns, count)
-            continue
-        yield RULE.finding(
-            f"the config announces MTP layer {number}, the checkpoint does not hold it: generation works, "
-            "speculative decoding with it does not",
-            level=Level.INFO,
-            place=Place(tensors=tuple(patterns), files=(case.checkpoint.config_path,)),
-            count=count,
-            expected=f"{count:,} tensors of layer {number}",
-            found="none",
-            cure="nothing, unless speculative decoding is planned: then download the original with its MTP "
-            "layers, or set num_nextn_predict_layers to 0",
-        )
+        elif count:
+            yield _absent(case, number, patterns, count)
+
+
+def _absent(case: Case, number: int, patterns: list[str], count: int) -> Finding:
+    return RULE.finding(
+        f"the config announces MTP layer {number}, the checkpoint does not hold it: generation works, "
+        "speculative decoding with it does not",
+        level=Level.INFO,
+        place=Place(tensors=tuple(patterns), files=(case.checkpoint.config_path,)),
+        count=count,
+        expected=f"{count:,} tensors of layer {number}",
+        found="none",
+        cure="nothing, unless speculative decoding is planned: then download the original with its MTP "
+        "layers, or set num_nextn_predict_layers to 0",
+    )
 
 
 def _at(slot: Slot, coords: set[Coord], number: int) -> set[Coord]:

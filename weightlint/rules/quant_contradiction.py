@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from weightlint.expected import Slot
     from weightlint.finding import Finding
     from weightlint.index import Kind
-    from weightlint.names import Coord
+    from weightlint.names import Coord, Template
 
 
 SCALES = ("_scale_inv", "_scale")
 """What a scale adds to the name of its weight: block scales, and those per tensor or channel."""
 
-Hits = list[tuple["Slot", int, "Coord"]]
+Hits = dict["Slot", "dict[Coord, int]"]
+"""Rows by slot and coordinates."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -37,62 +38,57 @@ def check(case: Case) -> Iterator[Finding]:
     plain = _misfits(case, FLOATS, quantised=True)
     if plain:
         yield _plain(case, plain)
-    hidden = [hit for hit in _misfits(case, FP8, quantised=False) if _scales(case, hit)]
+    hidden = _scaled(case, _misfits(case, FP8, quantised=False))
     if hidden:
         yield _undeclared(case, hidden)
     yield from _blocks(case)
 
 
-def _is_quantised(slot: Slot) -> bool:
-    return slot.kind != "scale" and bool(slot.dtypes & FP8)
-
-
 def _misfits(case: Case, dtypes: frozenset[str], *, quantised: bool) -> Hits:
     """Return the rows of the right shape whose dtype is of the other sort."""
-    names = case.index.names
-    hits: Hits = []
+    hits: Hits = {}
     for slot, kinds in case.ledger.misfits.items():
-        if _is_quantised(slot) is quantised and slot.kind != "scale":
-            wrong = {
-                row
-                for kind, rows in kinds.items()
-                if kind.dtype in dtypes and kind.shape == slot.shape
-                for row in rows
-            }
-            by_name = {names[row]: row for row in wrong}
-            hits += [
-                (slot, by_name[n], c)
-                for c, n in zip(slot.coords(), slot.names(), strict=True)
-                if n in by_name
-            ]
+        if slot.kind == "scale" or bool(slot.dtypes & FP8) is not quantised:
+            continue
+        wrong = {
+            row
+            for kind, rows in kinds.items()
+            if kind.dtype in dtypes and kind.shape == slot.shape
+            for row in rows
+        }
+        if wrong:
+            rows = map(case.index.rows.get, slot.names())
+            hits[slot] = {coord: row for coord, row in zip(slot.coords(), rows, strict=True) if row in wrong}
     return hits
 
 
-def _settle(case: Case, hits: Hits) -> None:
-    for slot, row, _ in hits:
-        kinds = case.ledger.misfits.get(slot, {})
-        for kind in [kind for kind, rows in kinds.items() if row in rows]:
-            case.ledger.take_misfits(slot, kind)
-
-
-def _scale_slots(case: Case) -> dict[str, Slot]:
-    return {slot.of: slot for slot in case.joined.expected.slots if slot.of}
+def _settle(case: Case, hits: Hits) -> list[int]:
+    """Take the rows from the ledger, and return them."""
+    for slot, rows in hits.items():
+        taken = set(rows.values())
+        for kind in list(case.ledger.misfits[slot]):
+            left = [row for row in case.ledger.take_misfits(slot, kind) if row not in taken]
+            if left:
+                case.ledger.misfits.setdefault(slot, {})[kind] = left
+    return [row for rows in hits.values() for row in rows.values()]
 
 
 def _plain(case: Case, hits: Hits) -> Finding:
     assert case.quant is not None
-    scales, stored = _scale_slots(case), 0
-    for slot, _, coord in hits:
-        scale = scales.get(slot.pattern)
-        if scale is not None:
-            stored += not case.ledger.take_missing(scale, [coord])
-    _settle(case, hits)
-    dtype = case.index.kind(hits[0][1]).dtype
+    scales = {slot.of: slot for slot in case.joined.expected.slots if slot.of}
+    rows = _settle(case, hits)
+    lost = sum(
+        len(case.ledger.take_missing(scales[slot.pattern], coords))
+        for slot, coords in hits.items()
+        if slot.pattern in scales
+    )
+    stored = len(rows) - lost
+    dtype = case.index.kind(rows[0]).dtype
+    with_scales = f"; {stored:,} of them have scales all the same" if stored else " without scales"
     return _finding(
         case,
-        hits,
-        f"the config declares {case.quant.name}, but {_count(hits)} stored as {dtype}"
-        + (f"; {stored:,} of them have scales all the same" if stored else " without scales"),
+        rows,
+        f"the config declares {case.quant.name}, but {_count(rows)} stored as {dtype}{with_scales}",
         expected=f"{'/'.join(sorted(case.quant.dtypes))} with a scale each",
         found=f"{dtype}",
         cure="if this is a plain copy, remove quantization_config from the config; if single modules stay "
@@ -100,30 +96,42 @@ def _plain(case: Case, hits: Hits) -> Finding:
     )
 
 
-def _scales(case: Case, hit: tuple[Slot, int, Coord]) -> list[str]:
-    name = case.index.names[hit[1]]
+def _scales(case: Case, row: int) -> list[str]:
+    name = case.index.names[row]
     return [name + suffix for suffix in SCALES if name + suffix in case.index.rows]
+
+
+def _scaled(case: Case, hits: Hits) -> Hits:
+    """Keep the weights beside which a scale stands."""
+    kept = {
+        slot: {coord: row for coord, row in rows.items() if _scales(case, row)} for slot, rows in hits.items()
+    }
+    return {slot: rows for slot, rows in kept.items() if rows}
 
 
 def _undeclared(case: Case, hits: Hits) -> Finding:
     from weightlint.names import fold
 
-    for hit in hits:
-        for scale in _scales(case, hit):
+    rows = _settle(case, hits)
+    families: dict[Template, list[Coord]] = {}
+    for row in rows:
+        for scale in _scales(case, row):
             template, coord = fold(scale)
-            case.ledger.take_extra(template, [coord])
-    _settle(case, hits)
+            families.setdefault(template, []).append(coord)
+    for template, coords in families.items():
+        case.ledger.take_extra(template, coords)
     declared = case.quant is not None
-    dtype = case.index.kind(hits[0][1]).dtype
+    dtype = case.index.kind(rows[0]).dtype
+    config = case.checkpoint.config_path
     what = (
         "the config excludes them from quantisation"
         if declared
-        else f"{case.checkpoint.config_path} declares no quantization_config that weightlint knows"
+        else f"{config} declares no quantization_config that weightlint knows"
     )
     return _finding(
         case,
-        hits,
-        f"{_count(hits)} {dtype} with scales, but {what}",
+        rows,
+        f"{_count(rows)} {dtype} with scales, but {what}",
         expected="BF16, F16 or F32",
         found=f"{dtype} with scales",
         cure="remove these modules from modules_to_not_convert"
@@ -143,28 +151,30 @@ def _blocks(case: Case) -> Iterator[Finding]:
         for row in group
     ]
     matched = sum(len(rows) for slot, rows in case.joined.matched.items() if slot.of)
-    if not rows or 2 * len(rows) <= matched:
-        return
     weights = {slot.pattern: slot for slot in case.joined.expected.slots}
-    block = _fitting(weights, rows)
-    names = [case.index.names[row] for _, _, row in rows]
-    for slot, kind, _ in rows:
-        case.ledger.take_misfits(slot, kind)
+    block = _fitting(weights, rows) if 2 * len(rows) > matched else None
+    if block is None:
+        return
     from weightlint.names import patterns
 
+    for slot, kind, _ in rows:
+        case.ledger.take_misfits(slot, kind)
     slot, kind, _ = rows[0]
     yield RULE.finding(
         f"{len(rows):,} block scales have other shapes than weight_block_size of the config gives",
-        place=Place(tensors=tuple(patterns(names)), files=(case.checkpoint.config_path,)),
+        place=Place(
+            tensors=tuple(patterns(case.index.names[row] for *_, row in rows)),
+            files=(case.checkpoint.config_path,),
+        ),
         count=len(rows),
         expected=f"{list(slot.shape)} for {slot.patterns()[0]}",
-        found=f"{list(kind.shape or ())}" + (f", as blocks of {list(block)} give" if block else ""),
-        cure=f"set weight_block_size to {list(block)}" if block else "take config and weights of one export",
+        found=f"{list(kind.shape or ())}, as blocks of {list(block)} give",
+        cure=f"set weight_block_size to {list(block)}",
     )
 
 
 def _fitting(weights: dict[str, Slot], rows: list[tuple[Slot, Kind, int]]) -> tuple[int, int] | None:
-    for size in (32, 64, 128, 256, 512, 1):
+    for size in (128, 64, 32, 16, 8, 4, 256, 512, 1024, 2, 1):
         for block in ((size, size), (1, size), (size, 1)):
             if all(_fits(weights.get(slot.of or ""), kind, block) for slot, kind, _ in rows):
                 return block
@@ -177,14 +187,13 @@ def _fits(weight: Slot | None, kind: Kind, block: tuple[int, int]) -> bool:
     return kind.shape[-2:] == tuple(-(-n // b) for n, b in zip(weight.shape[-2:], block, strict=True))
 
 
-def _count(hits: Hits) -> str:
-    return "1 weight is" if len(hits) == 1 else f"{len(hits):,} weights are"
+def _count(rows: list[int]) -> str:
+    return "1 weight is" if len(rows) == 1 else f"{len(rows):,} weights are"
 
 
-def _finding(case: Case, hits: Hits, message: str, *, expected: str, found: str, cure: str) -> Finding:
+def _finding(case: Case, rows: list[int], message: str, *, expected: str, found: str, cure: str) -> Finding:
     from weightlint.names import patterns
 
-    rows = [row for _, row, _ in hits]
     files = tuple(dict.fromkeys(case.index.file(row) for row in rows))
     place = Place(tensors=tuple(patterns(case.index.names[row] for row in rows)), files=files)
     return RULE.finding(message, place=place, count=len(rows), expected=expected, found=found, cure=cure)
@@ -197,5 +206,5 @@ RULE = Rule(
     page=__doc__ or "",
     check=check,
     needs=frozenset({Need.TABLE, Need.HEADERS, Need.EXPECTED}),
-    turn=30,
+    turn=18,
 )
