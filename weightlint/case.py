@@ -7,8 +7,9 @@ that one cause gives one finding.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from weightlint.finding import Place, counted
 from weightlint.rule import Need
 
 if TYPE_CHECKING:
@@ -78,6 +79,13 @@ class Ledger:
         return before - sum(map(len, self.missing.values()))
 
 
+class Loss(TypedDict):
+    """What is lost with a file, in words that `Rule.told` takes."""
+
+    tensors: list[str]
+    note: str
+
+
 @dataclass
 class Case:
     """One checkpoint under check, with what it should be.
@@ -133,9 +141,25 @@ class Case:
                 return self.unexpanded
         return None
 
+    def loss(self, fault: Fault) -> Loss:
+        """Return what a fault costs: the tensors that the index file places in its file."""
+        from weightlint.names import patterns
+
+        names = self.checkpoint.lost.get(fault.file, [])
+        note = f"; the index places {counted(len(names), 'tensor')} in it" if names else ""
+        return {"tensors": patterns(names), "note": note}
+
     def lost_by_file(self) -> Mapping[str, list[str]]:
         """Tensors that the index file places in files that could not be listed."""
         return self.checkpoint.lost
+
+    def place(self, rows: Iterable[int]) -> Place:
+        """Return the place of rows: their names as exact patterns, and their files."""
+        from weightlint.names import patterns
+
+        listed = list(rows)
+        files = dict.fromkeys(self.index.file(row) for row in listed)
+        return Place(tensors=tuple(patterns(self.index.names[row] for row in listed)), files=tuple(files))
 
     def sibling_files(self, slot: Slot, coords: Iterable[Coord]) -> tuple[str, ...]:
         """Return the files that hold the nearest tensors of the same layer: where one should be."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from weightlint.finding import Finding, Level, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from weightlint.case import Case
+    from weightlint.index import Fault
 
 HEADINGS = ("Checks", "Matters", "Example", "Cure")
 """The paragraphs of a rule's page, in order, each opened by its word and a colon."""
@@ -74,4 +75,18 @@ class Rule:
             expected=expected,
             found=found,
             cure=cure,
+        )
+
+    def told(
+        self, fault: Fault, *, tensors: Sequence[str] = (), note: str = "", level: Level | None = None
+    ) -> Finding:
+        """Turn a fault that reading met into a finding of this rule."""
+        return self.finding(
+            fault.message + note,
+            level=level,
+            place=Place(tensors=fault.tensors or tuple(tensors), files=(fault.file,)),
+            unit="file",
+            expected=fault.expected,
+            found=fault.found,
+            cure=fault.cure,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place
+from weightlint.finding import Level
 from weightlint.index import FaultKind
 from weightlint.rule import Rule
 
@@ -22,17 +22,9 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Turn the faults that reading met into findings; oddities that the library accepts warn."""
+    """Tell the faults that reading met; oddities that the library accepts warn."""
     for fault in case.faults(FaultKind.MALFORMED, FaultKind.ODD):
-        yield RULE.finding(
-            fault.message,
-            level=Level.WARNING if fault.kind is FaultKind.ODD else None,
-            place=Place(tensors=fault.tensors, files=(fault.file,)),
-            unit="file",
-            expected=fault.expected,
-            found=fault.found,
-            cure=fault.cure,
-        )
+        yield RULE.told(fault, level=Level.WARNING if fault.kind is FaultKind.ODD else None)
 
 
 RULE = Rule(

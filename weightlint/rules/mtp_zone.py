@@ -142,7 +142,7 @@ def _beyond(case: Case) -> dict[int, list[int]]:
 
 
 def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
-    from weightlint.names import fold, patterns, span
+    from weightlint.names import fold, span
 
     rows = sorted(row for group in zones.values() for row in group)
     names = [case.index.names[row] for row in rows]
@@ -159,7 +159,7 @@ def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
     return RULE.finding(
         f"{'MTP layer' if is_mtp else 'layer'} {span(zones)} is stored, but the config ends at layer {last}: {ending}",
         level=Level.WARNING if is_mtp else None,
-        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        place=case.place(rows),
         count=len(rows),
         expected=f"decoder layers 0..{last - announced} and {counted(announced, 'MTP layer')}",
         found=f"{counted(len(rows), 'tensor')} of layer {span(zones)}",

@@ -82,14 +82,13 @@ def _bare(case: Case) -> Iterator[Finding]:
                 rows += case.ledger.take_misfits(slot, kind)
     if not rows:
         return
-    from weightlint.names import patterns
 
     names = [case.index.names[row] for row in rows]
     dtype = case.index.kind(rows[0]).dtype
     yield RULE.finding(
         f"{names[0] if len(rows) == 1 else f'{len(rows):,} weights'} {'is' if len(rows) == 1 else 'are'} {dtype} without "
         f"a scale, and {case.checkpoint.config_path} declares no quantisation of it",
-        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        place=case.place(rows),
         count=len(rows),
         expected="BF16, F16 or F32; or a tensor with the name + _scale_inv and a quantization_config",
         found=f"{dtype} alone",
@@ -109,14 +108,13 @@ def _orphans(case: Case) -> Iterator[Finding]:
         rows += case.ledger.take_extra(template, coords).values()
     if not rows:
         return
-    from weightlint.names import patterns
 
     names = [case.index.names[row] for row in rows]
     first = case.index.kind(case.index.rows[_weight(names[0])])
     yield RULE.finding(
         f"{names[0] if len(rows) == 1 else f'{len(rows):,} scales'} {'stands' if len(rows) == 1 else 'stand'} beside weights that are not quantised",
         level=Level.WARNING,
-        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        place=case.place(rows),
         count=len(rows),
         expected="no scale",
         found=f"a scale, and {first.dtype or 'its weight'}",

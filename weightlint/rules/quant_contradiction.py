@@ -192,11 +192,9 @@ def _count(rows: list[int]) -> str:
 
 
 def _finding(case: Case, rows: list[int], message: str, *, expected: str, found: str, cure: str) -> Finding:
-    from weightlint.names import patterns
-
-    files = tuple(dict.fromkeys(case.index.file(row) for row in rows))
-    place = Place(tensors=tuple(patterns(case.index.names[row] for row in rows)), files=files)
-    return RULE.finding(message, place=place, count=len(rows), expected=expected, found=found, cure=cure)
+    return RULE.finding(
+        message, place=case.place(rows), count=len(rows), expected=expected, found=found, cure=cure
+    )
 
 
 RULE = Rule(

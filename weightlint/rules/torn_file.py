@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place
+from weightlint.finding import Level
 from weightlint.index import FaultKind
-from weightlint.names import patterns
 from weightlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -23,19 +22,9 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Turn the faults that reading met into findings."""
-    lost = case.lost_by_file()
+    """Tell the faults that reading met, with the tensors that are lost by them."""
     for fault in case.faults(FaultKind.TORN):
-        names = lost.get(fault.file, [])
-        also = f"; the index places {len(names):,} tensors in it" if names else ""
-        yield RULE.finding(
-            fault.message + also,
-            place=Place(tensors=fault.tensors or tuple(patterns(names)), files=(fault.file,)),
-            unit="file",
-            expected=fault.expected,
-            found=fault.found,
-            cure=fault.cure,
-        )
+        yield RULE.told(fault, **case.loss(fault))
 
 
 RULE = Rule(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place
+from weightlint.finding import Level
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _finding(case: Case, families: dict[Template, dict[Coord, int]]) -> Finding:
     subject = f"{patterns[0]} is" if len(rows) == 1 else f"{len(rows):,} tensors are"
     return RULE.finding(
         f"{subject} not part of {case.arch}",
-        place=Place(tensors=tuple(patterns), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        place=case.place(rows),
         count=len(rows),
         found=f"{kind.dtype} {list(kind.shape)}" if kind.shape is not None else None,
         cure="if they belong to an extended model, give its schema with --schema FILE; else remove them",

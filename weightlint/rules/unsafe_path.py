@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place
+from weightlint.finding import Level
 from weightlint.index import FaultKind
 from weightlint.rule import Rule
 
@@ -22,15 +22,8 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Turn refused names into findings."""
-    for fault in case.faults(FaultKind.UNSAFE):
-        yield RULE.finding(
-            fault.message,
-            place=Place(tensors=fault.tensors, files=(fault.file,)),
-            unit="file",
-            found=fault.found,
-            cure=fault.cure,
-        )
+    """Tell the names that were refused."""
+    yield from map(RULE.told, case.faults(FaultKind.UNSAFE))
 
 
 RULE = Rule(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place
+from weightlint.finding import Level
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield RULE.finding(
             f"{' and '.join(names[:3])} {'has' if len(names) == 1 else 'have'} {found:,} rows, "
             f"{case.checkpoint.config_path} says vocab_size {said:,}",
-            place=Place(tensors=tuple(names), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+            place=case.place(rows),
             count=len(rows),
             expected=f"{said:,} rows = vocab_size",
             found=f"{found:,} rows",

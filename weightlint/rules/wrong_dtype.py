@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.dtype import FLOATS
-from weightlint.finding import Level, Place
+from weightlint.finding import Level
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _finding(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) -> Finding:
-    from weightlint.names import patterns
 
     rows = [row for _, row in hits]
     names = [case.index.names[row] for row in rows]
@@ -43,7 +42,7 @@ def _finding(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) 
     return RULE.finding(
         f"{names[0] + ' is' if len(rows) == 1 else f'{len(rows):,} tensors are'} stored as {found}",
         level=Level.WARNING if narrowed else None,
-        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        place=case.place(rows),
         count=len(rows),
         expected=wanted,
         found=found,

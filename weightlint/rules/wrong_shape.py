@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place
+from weightlint.finding import Level
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def _other(slot: Slot, kind: Kind) -> tuple[str, str]:
 
 
 def _finding(case: Case, hits: list[tuple[Slot, Kind, list[int]]], message: str, cure: str) -> Finding:
-    from weightlint.names import patterns
 
     rows = [row for *_, group in hits for row in group]
     names = [case.index.names[row] for row in rows]
@@ -73,7 +72,7 @@ def _finding(case: Case, hits: list[tuple[Slot, Kind, list[int]]], message: str,
     formula = f" = [{', '.join(slot.formula)}]" if slot.formula else ""
     return RULE.finding(
         message.format(subject),
-        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys(map(case.index.file, rows)))),
+        place=case.place(rows),
         count=len(rows),
         expected=f"{list(slot.shape)}{formula}",
         found=f"{kind.dtype} {list(kind.shape or ())}",
