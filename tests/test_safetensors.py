@@ -364,3 +364,24 @@ def test_random_tables_get_the_library_s_verdict(
         header[name] = entry(dtype, shape, (at, at + count // 8))
         at += count // 8
     agrees(raw_file(json.dumps(header, ensure_ascii=escaped).encode(), bytes(at)))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"dtype":"U8","shape":[true],"data_offsets":[0,1]}',
+        '{"dtype":"U8","shape":[1],"data_offsets":[0,true]}',
+        '{"dtype":"U8","shape":[1],"data_offsets":[false,1]}',
+        '{"dtype":"U8","shape":{},"data_offsets":[0,1]}',
+        '{"dtype":"U8","shape":"","data_offsets":[0,1]}',
+        '{"dtype":"U8","shape":[1.0],"data_offsets":[0,1]}',
+        '{"dtype":"U8","shape":[1],"data_offsets":[0,1.0]}',
+    ],
+)
+def test_what_only_looks_like_a_number_is_refused_as_the_library_does(entry: str) -> None:
+    library = pytest.importorskip("safetensors")
+    text = ('{"a":' + entry + ',"b":{"dtype":"U8","shape":[4],"data_offsets":[1,5]}}').encode()
+    raw = len(text).to_bytes(8, "little") + text + bytes(5)
+    with pytest.raises(library.SafetensorError):
+        library.deserialize(raw)
+    assert [fault.kind for fault in FORMAT.read(MemoryBlob(raw), "x").faults] == [FaultKind.MALFORMED]

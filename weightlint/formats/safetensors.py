@@ -7,6 +7,7 @@ column with built-ins that run in C; only where a proof fails does `explain` loo
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter, sub
@@ -121,35 +122,49 @@ def _sound_text(text: bytes, keys: int, words: Iterable[str]) -> bool:
     return colons == keys or colons == keys + sum(word.count(":") for word in words)
 
 
-Columns = tuple[list[Kind], tuple[int, ...], tuple[int, ...]]
+Columns = tuple[list[Kind], "array[int]", "array[int]"]
 
 
 def _columns(values: list[Any], room: int) -> Columns | None:
     """Return kinds, starts and stops if every entry is proven sound, else None.
 
-    Offsets count from the start of the data. Sound: the three fields with exact types, a known
-    dtype, a span that fits dtype and shape, and all spans in a row from 0 to the end of the file.
+    Offsets count from the start of the data. Sound: the three fields and no other, a known dtype,
+    a span that fits dtype and shape, and all spans in a row from 0 to the end of the file.
     """
     if not values:
-        return ([], (), ()) if room == 0 else None
-    if set(map(type, values)) != {dict} or set(map(len, values)) != {3}:
-        return None
+        return ([], array("Q"), array("Q")) if room == 0 else None
     try:
-        dtypes, shapes, offsets = zip(*map(_FIELDS, values), strict=True)
-        if set(map(type, chain(shapes, offsets))) != {list} or set(map(type, dtypes)) != {str}:
+        if set(map(len, values)) != {3}:
             return None
-        starts, stops = zip(*offsets, strict=True)
-    except (KeyError, ValueError):
+        dtypes, shapes, offsets = zip(*map(_FIELDS, values), strict=True)
+        # an array takes whole numbers from 0 to 2^64 only, and of what equals one bools
+        starts, stops = (array("Q", column) for column in zip(*offsets, strict=True))
+        sizes = tuple(map(tuple, shapes))
+        array("Q", chain.from_iterable(sizes))
+        known = _Kinds()
+        kinds = list(map(known.__getitem__, zip(dtypes, sizes, map(sub, stops, starts), strict=True)))
+    except (TypeError, KeyError, ValueError, OverflowError):
         return None
-    if set(map(type, chain(chain.from_iterable(shapes), starts, stops))) != {int}:
+    if _UNSOUND in known.values() or not _in_a_row(starts, stops, room):
         return None
-    if not _in_a_row(starts, stops, room):
+    if _may_deceive(known, starts, stops) and not _exact(chain(shapes, offsets)):
         return None
-    # bool and float are equal to int as keys, so types are settled before
-    found = zip(dtypes, map(tuple, shapes), map(sub, stops, starts), strict=True)
-    known = _Kinds()
-    kinds = list(map(known.__getitem__, found))
-    return None if _UNSOUND in known.values() else (kinds, starts, stops)
+    return kinds, starts, stops
+
+
+def _may_deceive(known: Iterable[tuple[str, Shape, int]], starts: array[int], stops: array[int]) -> bool:
+    """Tell whether a value may only look like a number or a list: true, false, {} or an empty text.
+
+    These equal 1, 0 and the shape of a scalar; the first offset is the one 0 that every file has.
+    """
+    if any(not shape or 0 in shape or 1 in shape for _, shape, _ in known):
+        return True
+    return starts.count(0) + starts.count(1) + stops.count(0) + stops.count(1) > 1 or len(starts) == 1
+
+
+def _exact(lists: Iterable[Any]) -> bool:
+    found = tuple(lists)
+    return set(map(type, found)) == {list} and set(map(type, chain.from_iterable(found))) == {int}
 
 
 class _Kinds(dict[tuple[str, "Shape", int], Kind]):
@@ -161,12 +176,11 @@ class _Kinds(dict[tuple[str, "Shape", int], Kind]):
         return kind
 
 
-def _in_a_row(starts: tuple[int, ...], stops: tuple[int, ...], room: int) -> bool:
-    if starts != (0, *stops[:-1]):
+def _in_a_row(starts: array[int], stops: array[int], room: int) -> bool:
+    if starts[0] or starts[1:] != stops[:-1]:
         order = sorted(zip(starts, stops, strict=True))
-        starts = tuple(map(itemgetter(0), order))
-        stops = tuple(map(itemgetter(1), order))
-    return starts == (0, *stops[:-1]) and stops[-1] == room
+        starts, stops = (array("Q", column) for column in zip(*order, strict=True))
+    return not starts[0] and starts[1:] == stops[:-1] and stops[-1] == room
 
 
 def _no_header(head: bytes, length: int, size: int, path: str) -> Fault:
