@@ -5,6 +5,7 @@ Knows nothing of folders and of how files belong together.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from weightlint.drawer import Drawer
@@ -61,7 +62,11 @@ class Bundle(Protocol):
 FORMATS: Drawer[Format | Bundle] = Drawer("formats", "FORMAT")
 
 
+@cache
+def _formats() -> tuple[Format, ...]:
+    return tuple(each for each in FORMATS.values() if not isinstance(each, Bundle))
+
+
 def format_of(path: str) -> Format | None:
     """Return the format that reads files of such a name, or None."""
-    formats = (each for each in FORMATS.values() if not isinstance(each, Bundle))
-    return next((each for each in formats if path.endswith(each.suffixes)), None)
+    return next((each for each in _formats() if path.endswith(each.suffixes)), None)
