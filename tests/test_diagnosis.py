@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from toy import Tensor, Toy, config, edited, expected_of, toy
 
+from weightlint import schema
 from weightlint.api import DIALECTS, check
+from weightlint.errors import SchemaError
 from weightlint.expected import Presence
 
 if TYPE_CHECKING:
@@ -154,3 +156,41 @@ def test_a_lost_projection_and_its_scales_are_one_loss(order: tuple[str, ...], t
         kept = [t for t in made.tensors if not (".experts." in t.name and f".{part}." in t.name)]
         made = replace(made, tensors=kept)
     assert only(judged(made, tmp_path)).count == 2 * len(order) * 4 * 4
+
+
+@pytest.mark.parametrize("method", ["awq", "gptq", "compressed-tensors", "bitsandbytes", "fp8"])
+def test_a_scheme_that_is_not_known_is_no_fault_of_the_checkpoint(method: str, tmp_path: Path) -> None:
+    made = toy("llama", config("toy_llama"))
+    packed = [replace(t, name=t.name.replace("_proj.weight", "_proj.qweight")) for t in made.tensors]
+    asked = {**made.config, "quantization_config": {"quant_method": method}}
+    report = judged(replace(made, tensors=packed, config=asked), tmp_path)
+    assert report.findings == ()
+    assert any(method in skip.why for skip in report.skips)
+    assert report.exit_code() == 3
+
+
+def test_a_classifier_is_not_judged_as_its_base_model(tmp_path: Path) -> None:
+    made = toy("llama", config("toy_llama"))
+    asked = {**made.config, "architectures": ["LlamaForSequenceClassification"]}
+    report = judged(replace(made, config=asked), tmp_path)
+    assert report.findings == ()
+    assert any("LlamaForSequenceClassification" in skip.why for skip in report.skips)
+    assert report.exit_code() == 0
+
+
+def test_without_a_class_the_model_type_decides(tmp_path: Path) -> None:
+    made = toy("llama", config("toy_llama"))
+    asked = {key: value for key, value in made.config.items() if key != "architectures"}
+    assert judged(replace(made, config=asked), tmp_path).facts.arch == "llama"
+
+
+def test_a_schema_of_ones_own(tmp_path: Path) -> None:
+    made = toy("llama", config("toy_llama"))
+    text = schema.path("llama").read_text()
+    own = tmp_path / "own.toml"
+    own.write_text(text.replace('name = "llama"', 'name = "mine"', 1))
+    report = judged(made, tmp_path, schema=str(own))
+    assert (report.findings, report.facts.arch) == ((), "mine")
+    own.write_text(text.replace("shape =", "shpae =", 1))
+    with pytest.raises(SchemaError, match="no valid schema"):
+        judged(made, tmp_path, schema=str(own))

@@ -14,8 +14,8 @@ from weightlint.checkpoint import Checkpoint, collector_off, open_target
 from weightlint.config import BadFieldError, MissingFieldError
 from weightlint.config import read as read_config
 from weightlint.drawer import Drawer
-from weightlint.errors import UsageError, WeightlintError
-from weightlint.finding import Facts, Finding, Place, Report, Skip
+from weightlint.errors import SchemaError, UsageError, WeightlintError
+from weightlint.finding import Facts, Finding, Place, Report, Skip, printable
 from weightlint.index import Fault, FaultKind
 from weightlint.names import natural
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from weightlint.dialect import Dialect
     from weightlint.quant import Quant
     from weightlint.rule import Rule
+    from weightlint.schema import Schema
 
 RULES: Drawer[Rule] = Drawer("rules", "RULE")
 QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
@@ -112,9 +113,18 @@ def _bad_config(checkpoint: Checkpoint, why: str) -> Fault:
     )
 
 
+def _own_schema(file: Path) -> Schema:
+    """Read a user's schema, refusing one that is not valid."""
+    wrong = schemas.validate(file)
+    if wrong:
+        message = f"{file} is no valid schema: {'; '.join(wrong[:3])}; `weightlint schema check` lists all"
+        raise SchemaError(message)
+    return schemas.read(file)
+
+
 def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     if file is not None:
-        case.schema = schemas.read(Path(file))
+        case.schema = _own_schema(Path(file))
     elif arch is not None:
         case.schema = schemas.load(arch)
     elif case.config is not None:
@@ -145,8 +155,14 @@ def _expand(case: Case) -> None:
 
     try:
         table = case.config.quantization
-        if table is not None:
+        if table:
             case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
+            if case.quant is None:
+                method = printable(str(table.get("quant_method", "no quant_method")))
+                case.unexpanded = (
+                    f"the config declares a quantisation ({method}) that this version does not know"
+                )
+                return
         for bad in bad_fields(case.schema, case.config):
             raise bad
         if case.quant is not None and table is not None:

@@ -128,15 +128,20 @@ def validate(file: Path) -> list[str]:
 
 
 def detect(config: Config) -> str | None:
-    """Return the name of the bundled schema that a config asks for, if there is one."""
-    for name in names():
-        head = _head(folder() / f"{name}.toml")
-        if set(config.architectures) & set(head.get("architectures", ())):
-            return name
-    for name in names():
-        if config.model_type in _head(folder() / f"{name}.toml").get("model_types", ()):
-            return name
-    return None
+    """Return the name of the bundled schema that a config asks for, if there is one.
+
+    The class decides; the model type only where no class is given, since a classifier or a reward
+    model has the model type of its base and other tensors.
+    """
+    heads = {name: _head(folder() / f"{name}.toml") for name in names()}
+    if config.architectures:
+        asked = set(config.architectures)
+        return next(
+            (name for name, head in heads.items() if asked & set(head.get("architectures", ()))), None
+        )
+    return next(
+        (name for name, head in heads.items() if config.model_type in head.get("model_types", ())), None
+    )
 
 
 def recognise(templates: Iterable[str]) -> list[str]:
