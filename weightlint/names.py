@@ -50,10 +50,10 @@ def fold(name: str) -> tuple[Template, Coord]:
     parts = name.split(".")
     coord: list[int] = []
     for at, part in enumerate(parts):
-        if is_number(part) and len(coord) < MAX_NUMBERS:
+        if part.isdigit() and is_number(part) and len(coord) < MAX_NUMBERS:
             coord.append(int(part))
             parts[at] = "*"
-        elif is_quoted(part):
+        elif part[-1:] == "*" and is_quoted(part):
             parts[at] = "\\" + part
     return Template(".".join(parts)), tuple(coord)
 

@@ -64,9 +64,12 @@ def settle(index: Index, expected: Expected, dialects: Mapping[str, Dialect]) ->
         return plain
     best = _prefixed(index, plain)
     for dialect in dialects.values():
-        tried = _prefixed(index, Spelling(join(index, dialect.rewrite(expected)), dialect))
-        if _better(tried.joined, best.joined):
-            best = tried
+        if not _lost(best.joined):
+            break
+        rewritten = dialect.rewrite(expected)
+        if rewritten is not expected:
+            tried = _prefixed(index, Spelling(join(index, rewritten), dialect))
+            best = tried if _better(tried.joined, best.joined) else best
     return best
 
 
