@@ -194,3 +194,19 @@ def test_a_schema_of_ones_own(tmp_path: Path) -> None:
     own.write_text(text.replace("shape =", "shpae =", 1))
     with pytest.raises(SchemaError, match="no valid schema"):
         judged(made, tmp_path, schema=str(own))
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+def test_a_renaming_that_the_index_did_not_follow_is_one_finding(prefix: bool, tmp_path: Path) -> None:  # noqa: FBT001  # pytest passes it
+    made = toy("deepseek_v3", config("toy_deepseek_v3"))
+    old = "model.layers.2.mlp.experts.3.gate_proj.weight"
+    new = {
+        t.name: "module." + t.name if prefix else t.name.replace("experts.3.gate_proj", "experts.3.gate_prj")
+        for t in made.tensors
+    }
+    changed = {name: other for name, other in new.items() if (prefix or name == old)}
+    files = {t.name: made.file(t.shard) for t in made.tensors}
+    claims = {**{name: files[name] for name in changed}, **dict.fromkeys(changed.values())}
+    moved = [replace(t, name=changed.get(t.name, t.name)) for t in made.tensors]
+    found = only(judged(replace(made, tensors=moved, claims=claims), tmp_path))
+    assert (found.code, found.count) == ("WL203", len(changed))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
+from difflib import SequenceMatcher
 from math import prod
 from typing import TYPE_CHECKING, NewType
 
@@ -26,6 +27,9 @@ Coord = tuple[int, ...]
 _SPECIAL = re.compile(r"([\\{}])")
 _TOKEN = re.compile(r"\\(.)|\{([0-9.,]+)\}|([^\\{]+)", re.DOTALL)
 _MAX_DIGITS = 18
+MIN_LIKENESS = 0.75
+"""Share of equal characters from which two names are taken for one with a typing error."""
+
 MAX_NUMBERS = 16
 """Numbers of one name that are folded, the leftmost; real names have three. More stay literal."""
 
@@ -197,3 +201,13 @@ def natural(text: str) -> list[tuple[int, int, str]]:
         for part in re.split(r"(\d+)", text)
         if part
     ]
+
+
+def likeness(a: str, b: str) -> float:
+    """Compare two folded names: 1 if one is the other under a prefix, else the share of equal text."""
+    if a.endswith("." + b) or b.endswith("." + a):
+        return 1.0
+    (above_a, _, last_a), (above_b, _, last_b) = a.rpartition("."), b.rpartition(".")
+    if last_a != last_b and above_a != above_b:
+        return 0.0
+    return SequenceMatcher(None, a, b).ratio()

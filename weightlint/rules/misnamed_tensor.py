@@ -9,11 +9,11 @@ Cure: rename as the finding prints it.
 from __future__ import annotations
 
 import re
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
 from weightlint.finding import Level, Place
+from weightlint.names import MIN_LIKENESS, likeness
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from weightlint.finding import Finding
     from weightlint.names import Coord, Template
 
-
-MIN_LIKENESS = 0.75
-"""Share of equal characters from which two names are taken for one with a typing error."""
 
 Pair = tuple["Slot", "Template", "set[Coord]"]
 
@@ -107,22 +104,13 @@ def _nearest(case: Case, slot: Slot) -> tuple[Template, set[Coord]] | None:
     wanted = case.ledger.missing[slot]
     best: tuple[float, Template, set[Coord]] | None = None
     for template, rows in case.ledger.extra.items():
-        likeness = _likeness(slot.template, template)
+        alike = likeness(slot.template, template)
         shared = wanted & set(rows)
-        if likeness < MIN_LIKENESS or not shared or (best and likeness <= best[0]):
+        if alike < MIN_LIKENESS or not shared or (best and alike <= best[0]):
             continue
         if all(case.index.kind(rows[c]).shape in {None, slot.shape} for c in shared):
-            best = likeness, template, shared
+            best = alike, template, shared
     return None if best is None else best[1:]
-
-
-def _likeness(a: str, b: str) -> float:
-    """Compare two folded names: 1 if one is the other under a prefix, else the share of equal text."""
-    if a.endswith("." + b) or b.endswith("." + a):
-        return 1.0
-    if a.rpartition(".")[2] != b.rpartition(".")[2] and a.rpartition(".")[0] != b.rpartition(".")[0]:
-        return 0.0
-    return SequenceMatcher(None, a, b).ratio()
 
 
 def change(old: str, new: str) -> tuple[str, str]:

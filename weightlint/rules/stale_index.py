@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
 from weightlint.index import UNKNOWN, FaultKind
-from weightlint.names import expand, natural, patterns
+from weightlint.names import MIN_LIKENESS, expand, fold, likeness, natural, patterns
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from weightlint.case import Case
     from weightlint.finding import Finding
+    from weightlint.names import Coord
 
 REBUILD = "rebuild the index from the shards, or download index and shards of one revision"
 MAX_TOTAL = 1 << 63
@@ -72,14 +73,40 @@ def _disagreements(
         copy = _copied(case, file)
         if copy:
             yield _copy(case, file, copy, phantom.pop(file))
+    refused = {name for fault in case.faults(FaultKind.UNSAFE) for p in fault.tensors for name in expand(p)}
+    unlisted = {name for name in homes if name not in entries and name not in refused}
+    renamed = _renamed([name for group in phantom.values() for name in group], unlisted)
+    phantom = {
+        file: left for file, names in phantom.items() if (left := [n for n in names if n not in renamed])
+    }
+    unlisted -= renamed
     if phantom:
         yield _phantom(case, phantom)
     if moved:
         yield _moved(case, moved)
-    refused = {name for fault in case.faults(FaultKind.UNSAFE) for p in fault.tensors for name in expand(p)}
-    unlisted = [name for name in homes if name not in entries and name not in refused]
     if unlisted:
-        yield _unlisted(case, unlisted, homes)
+        yield _unlisted(case, sorted(unlisted, key=natural), homes)
+
+
+def _renamed(phantom: list[str], unlisted: set[str]) -> set[str]:
+    """Return the names that index and headers spell differently: one renaming, another rule's matter."""
+    if not phantom or not unlisted:
+        return set()
+    found: set[str] = set()
+    claimed, held = _families(phantom), _families(unlisted)
+    for old, olds in claimed.items():
+        for new, news in held.items():
+            if olds.keys() <= news.keys() and likeness(old, new) >= MIN_LIKENESS:
+                found |= {*olds.values(), *(news[coord] for coord in olds)}
+    return found
+
+
+def _families(names: Iterable[str]) -> dict[str, dict[Coord, str]]:
+    families: dict[str, dict[Coord, str]] = defaultdict(dict)
+    for name in names:
+        template, coord = fold(name)
+        families[template][coord] = name
+    return families
 
 
 def _copied(case: Case, file: str) -> str | None:
