@@ -15,7 +15,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 import weightlint
-from weightlint import api, expansion, header_faults, schema, scope, settings, strict_json, weight_map
+from weightlint import (
+    api,
+    expansion,
+    header_faults,
+    schema,
+    scope,
+    settings,
+    strict_json,
+    verdict,
+    weight_map,
+)
 from weightlint.cli import app
 from weightlint.errors import UsageError
 from weightlint.finding import Facts, Finding, Level, Report
@@ -270,7 +280,7 @@ def test_help_names_the_exit_codes_and_the_commands() -> None:
         f"{scope.MAX_AXIS:,} of any other axis",
         f"{expansion.MAX_TENSORS:,} tensors",
         f"snapshot            {snapshot.MAX_TENSORS:,} tensors",
-        f"{api.MAX_FINDINGS:,} of one rule",
+        f"{verdict.MAX_FINDINGS:,} of one rule",
     ],
 )
 def test_the_limits_in_the_help_are_those_of_the_rooms(limit: str) -> None:

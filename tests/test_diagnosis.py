@@ -104,10 +104,7 @@ def test_a_shard_that_the_index_forgot_as_well(tmp_path: Path) -> None:
     made = toy("deepseek_v3", config("toy_deepseek_v3"))
     made = replace(made, claims={t.name: None for t in made.tensors if t.shard == 2}, total_size=None)
     made = edited(made, {"op": "remove", "file": made.file(2)})
-    codes = [
-        finding.code
-        for finding in judged(made, tmp_path, select=["WL1", "WL2"], ignore=["total_size"]).findings
-    ]
+    codes = [finding.code for finding in judged(made, tmp_path, select=["WL1", "WL2"]).findings]
     assert "WL103" in codes
     assert "WL201" not in codes
 
@@ -210,3 +207,35 @@ def test_a_renaming_that_the_index_did_not_follow_is_one_finding(prefix: bool, t
     moved = [replace(t, name=changed.get(t.name, t.name)) for t in made.tensors]
     found = only(judged(replace(made, tensors=moved, claims=claims), tmp_path))
     assert (found.code, found.count) == ("WL203", len(changed))
+
+
+@pytest.mark.parametrize("left_out", ["WL203", "WL204", "WL303", "WL401", "WL402"])
+def test_a_rule_that_is_left_out_still_takes_what_it_explains(left_out: str, tmp_path: Path) -> None:
+    edits: dict[str, list[dict[str, Any]]] = {
+        "WL203": [{"op": "prefix", "text": "module."}],
+        "WL204": [{"op": "drop", "tensor": "model.layers.4.*"}],
+        "WL303": [{"op": "config", "field": "n_routed_experts", "value": 6}],
+        "WL401": [{"op": "unconfig", "field": "quantization_config"}],
+        "WL402": [{"op": "drop", "tensor": "*o_proj.weight_scale_inv"}],
+    }
+    made = toy("deepseek_v3", config("toy_deepseek_v3_fp8"))
+    for edit in edits[left_out]:
+        made = edited(made, edit)
+    assert only(judged(made, tmp_path)).code == left_out
+    assert judged(made, tmp_path, ignore=[left_out]).findings == ()
+
+
+@pytest.mark.parametrize("layer", [4, 5])
+def test_an_mtp_layer_that_is_there_in_part_is_not_absent(layer: int, tmp_path: Path) -> None:
+    made = toy("deepseek_v3", {**config("toy_deepseek_v3"), "num_nextn_predict_layers": 2})
+    gone = [
+        t for t in made.tensors if not (t.name.startswith(f"model.layers.{layer}.") and ".experts." in t.name)
+    ]
+    assert only(judged(replace(made, tensors=gone), tmp_path)).code == "WL201"
+
+
+def test_the_cure_of_undeclared_blocks_names_their_size(tmp_path: Path) -> None:
+    made = edited(
+        toy("deepseek_v3", config("toy_deepseek_v3_fp8")), {"op": "unconfig", "field": "quantization_config"}
+    )
+    assert '"weight_block_size": [16, 16]' in only(judged(made, tmp_path)).cure

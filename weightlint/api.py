@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import __version__
 from weightlint import schema as schemas
-from weightlint.case import Case, Ledger
+from weightlint.case import Case
 from weightlint.checkpoint import Checkpoint, collector_off, open_target
 from weightlint.config import BadFieldError, MissingFieldError
 from weightlint.config import read as read_config
 from weightlint.drawer import Drawer
-from weightlint.errors import SchemaError, UsageError, WeightlintError
-from weightlint.finding import Facts, Finding, Place, Report, Skip, printable
+from weightlint.errors import SchemaError, UsageError
+from weightlint.finding import Facts, Report, printable
 from weightlint.index import Fault, FaultKind
+from weightlint.inspection import Family, Inspection, families
+from weightlint.ledger import opened
 from weightlint.names import natural
+from weightlint.verdict import RULES, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from weightlint.dialect import Dialect
     from weightlint.quant import Quant
-    from weightlint.rule import Rule
     from weightlint.schema import Schema
 
-RULES: Drawer[Rule] = Drawer("rules", "RULE")
 QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
 DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
-MAX_FINDINGS = 10_000
-"""Findings kept of one rule; more are counted in the last one."""
 
 
 def check(
@@ -54,7 +52,7 @@ def check(
     began = time.perf_counter()
     with collector_off():
         case = open_case(str(target), arch=arch, config=config, schema=schema)
-        findings, skips = run(case, chosen(select, ignore))
+        findings, skips = judge(case, select, ignore)
     facts = _facts(case, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
 
@@ -75,7 +73,7 @@ def open_case(
         raise UsageError(message)
     _choose_schema(case, arch, schema)
     _expand(case)
-    case.ledger = _ledger(case)
+    case.ledger = opened(case)
     return case
 
 
@@ -180,76 +178,6 @@ def _expand(case: Case) -> None:
         case.spelling = settle(case.index, expected, DIALECTS)
 
 
-def _ledger(case: Case) -> Ledger:
-    """Open the ledger without the symptoms that follow from files that could not be listed."""
-    index = case.index
-    ledger = Ledger(doubled=[pair for pair in index.duplicates if index.file(pair[0]) != index.file(pair[1])])
-    if case.spelling is None:
-        return ledger
-    joined = case.joined
-    ledger.missing = {slot: set(coords) for slot, coords in joined.missing.items()}
-    ledger.extra = {template: dict(rows) for template, rows in joined.extra.items()}
-    ledger.misfits = {slot: dict(kinds) for slot, kinds in joined.misfits.items()}
-    checkpoint = case.checkpoint
-    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps()):
-        ledger.missing.clear()
-    ledger.drop_missing({name for names in checkpoint.lost.values() for name in names})
-    return ledger
-
-
-def chosen(select: Sequence[str], ignore: Sequence[str]) -> list[Rule]:
-    """Return the rules of a run, in their turns."""
-
-    def named(rule: Rule, words: Sequence[str]) -> bool:
-        return any(rule.code.startswith(word) or rule.name == word for word in words)
-
-    rules = (rule for rule in RULES.values() if not select or named(rule, select))
-    return sorted(
-        (rule for rule in rules if not named(rule, ignore)), key=lambda rule: (rule.turn, rule.code)
-    )
-
-
-def run(case: Case, rules: Sequence[Rule]) -> tuple[list[Finding], list[Skip]]:
-    """Let every rule whose needs are met speak, in their turns."""
-    findings: list[Finding] = []
-    skips: list[Skip] = []
-    for rule in rules:
-        lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
-        if lacking is not None:
-            skips.append(Skip(rule.code, lacking))
-        else:
-            findings += _speak(case, rule)
-    return sorted(findings, key=_order), sorted(skips, key=lambda skip: skip.code)
-
-
-def _speak(case: Case, rule: Rule) -> Iterator[Finding]:
-    try:
-        found = list(rule.check(case))
-    except WeightlintError:
-        raise
-    except Exception as error:  # noqa: BLE001 -- one crashing rule must not hide what the others say
-        yield crashed(rule, error)
-        return
-    yield from found[:MAX_FINDINGS]
-
-
-def crashed(rule: Rule, error: Exception) -> Finding:
-    """Report a rule that crashed, as WL000."""
-    internal = RULES["internal"]
-    return internal.finding(
-        f"rule {rule.code} {rule.name} crashed: {type(error).__name__}: {error}",
-        place=Place(),
-        unit="rule",
-        cure="report it with the snapshot of this checkpoint (`weightlint snapshot`); --ignore "
-        f"{rule.code} leaves the rule out",
-    )
-
-
-def _order(finding: Finding) -> tuple[str, list[tuple[int, int, str]], str]:
-    first = next(iter((*finding.place.tensors, *finding.place.files)), "")
-    return finding.code, natural(first), finding.message
-
-
 def _facts(case: Case, seconds: float) -> Facts:
     checkpoint = case.checkpoint
     sizes = [file.size or 0 for file in checkpoint.index.files]
@@ -279,25 +207,6 @@ def _checked(case: Case) -> int:
     return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """All tensors of one folded name, dtype and shape."""
-
-    pattern: str
-    count: int
-    dtype: str
-    shape: str
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What the files hold, by family."""
-
-    facts: Facts
-    families: tuple[Family, ...]
-
-
 def inspect(target: str, *, config: str | None = None) -> Inspection:
     """List the families of a checkpoint with counts, dtypes, shapes and bytes."""
     began = time.perf_counter()
@@ -306,25 +215,8 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
         _configure(case, config)
         if case.config is not None:
             case.arch = schemas.detect(case.config)
-        rows = sorted(_families(case), key=lambda family: natural(family.pattern))
+        rows = sorted(families(case.index), key=lambda family: natural(family.pattern))
     return Inspection(_facts(case, time.perf_counter() - began), tuple(rows))
-
-
-def _families(case: Case) -> Iterator[Family]:
-    from weightlint.names import brace, pieces
-
-    index = case.index
-    for template, rows in index.families.items():
-        by_kind: dict[int, list[tuple[int, ...]]] = {}
-        for coord, row in rows.items():
-            by_kind.setdefault(index.kind_ids[row], []).append(coord)
-        for kind_id, coords in by_kind.items():
-            kind = index.kinds[kind_id]
-            size = sum(index.nbytes(rows[coord]) for coord in coords)
-            patterns = brace(pieces(template), coords)
-            shown = patterns[0] if len(patterns) == 1 else f"{patterns[0]} and {len(patterns) - 1} more"
-            shape = "?" if kind.shape is None else str(list(kind.shape))
-            yield Family(shown, len(coords), kind.dtype or "?", shape, size)
 
 
 def snapshot(target: str, output: str) -> int:
@@ -335,4 +227,4 @@ def snapshot(target: str, output: str) -> int:
         return form.write(open_target(target), Path(output))
 
 
-__all__ = ["Family", "Inspection", "check", "inspect", "open_case", "snapshot"]
+__all__ = ["RULES", "Family", "Inspection", "check", "inspect", "open_case", "snapshot"]

@@ -1,15 +1,16 @@
 """Everything that a rule may see of one run, worked out once.
 
-The ledger holds the symptoms that no rule has explained yet; a rule takes what it explains, so
-that one cause gives one finding.
+The ledger in it is what changes while the rules speak; all else stays.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
 from weightlint.finding import Place, counted
+from weightlint.ledger import Ledger
 from weightlint.rule import Need
 
 if TYPE_CHECKING:
@@ -18,65 +19,13 @@ if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
     from weightlint.config import Config, FieldError
     from weightlint.expected import Expected, Slot
-    from weightlint.index import Fault, FaultKind, Index, Kind
-    from weightlint.join import Extra, Joined
-    from weightlint.names import Coord, Template
+    from weightlint.index import Fault, FaultKind, Index
+    from weightlint.join import Joined
+    from weightlint.names import Coord
     from weightlint.quant import Quant
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
-
-
-@dataclass
-class Ledger:
-    """Symptoms not yet explained.
-
-    `missing` are coordinates of slots that nothing fills, `extra` rows that no slot asked for,
-    `misfits` rows of a slot by a kind that it does not allow, `doubled` pairs of rows of one name.
-    """
-
-    missing: dict[Slot, set[Coord]] = field(default_factory=dict)
-    extra: Extra = field(default_factory=dict)
-    misfits: dict[Slot, dict[Kind, list[int]]] = field(default_factory=dict)
-    doubled: list[tuple[int, int]] = field(default_factory=list)
-
-    def take_missing(self, slot: Slot, coords: Iterable[Coord] | None = None) -> set[Coord]:
-        """Explain missing tensors of a slot, all or these; return which."""
-        there = self.missing.get(slot, set())
-        taken = set(there) if coords is None else there & set(coords)
-        left = there - taken
-        if left:
-            self.missing[slot] = left
-        else:
-            self.missing.pop(slot, None)
-        return taken
-
-    def take_extra(self, template: Template, coords: Iterable[Coord] | None = None) -> dict[Coord, int]:
-        """Explain extra rows of a family, all or these; return them."""
-        there = self.extra.get(template, {})
-        wanted = set(there) if coords is None else set(coords) & set(there)
-        taken = {coord: there[coord] for coord in wanted}
-        left = {coord: row for coord, row in there.items() if coord not in wanted}
-        if left:
-            self.extra[template] = left
-        else:
-            self.extra.pop(template, None)
-        return taken
-
-    def take_misfits(self, slot: Slot, kind: Kind) -> list[int]:
-        """Explain the rows of a slot that have this kind; return them."""
-        kinds = self.misfits.get(slot, {})
-        rows = kinds.pop(kind, [])
-        if not kinds:
-            self.misfits.pop(slot, None)
-        return rows
-
-    def drop_missing(self, names: set[str]) -> int:
-        """Explain missing tensors by name; return how many."""
-        before = sum(map(len, self.missing.values()))
-        for slot in list(self.missing):
-            self.take_missing(slot, [coord for coord in self.missing[slot] if slot.name(coord) in names])
-        return before - sum(map(len, self.missing.values()))
 
 
 class Loss(TypedDict):
@@ -141,17 +90,23 @@ class Case:
                 return self.unexpanded
         return None
 
+    @cached_property
+    def lost(self) -> Mapping[str, list[str]]:
+        """Tensors that the index file places in files that could not be listed, by file."""
+        return self.checkpoint.lost
+
+    @cached_property
+    def lost_names(self) -> frozenset[str]:
+        """All tensors that the index file places in files that could not be listed."""
+        return frozenset(name for names in self.lost.values() for name in names)
+
     def loss(self, fault: Fault) -> Loss:
         """Return what a fault costs: the tensors that the index file places in its file."""
         from weightlint.names import patterns
 
-        names = self.checkpoint.lost.get(fault.file, [])
+        names = self.lost.get(fault.file, [])
         note = f"; the index places {counted(len(names), 'tensor')} in it" if names else ""
         return {"tensors": patterns(names), "note": note}
-
-    def lost_by_file(self) -> Mapping[str, list[str]]:
-        """Tensors that the index file places in files that could not be listed."""
-        return self.checkpoint.lost
 
     def place(self, rows: Iterable[int]) -> Place:
         """Return the place of rows: their names as exact patterns, and their files."""

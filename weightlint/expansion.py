@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint import expr
-from weightlint.config import BadFieldError, FieldError, MissingFieldError
+from weightlint.config import BadFieldError, MissingFieldError
 from weightlint.dtype import FLOATS
 from weightlint.errors import SchemaError
 from weightlint.expected import Axis, Box, Expected, Ignore, Layout, Presence, Slot, boxed
@@ -77,18 +77,6 @@ def bad_fields(schema: Schema, config: Config) -> Iterator[BadFieldError]:
             yield error
         except MissingFieldError:
             continue
-
-
-def fields_read(schema: Schema, config: Config) -> frozenset[str]:
-    """Return the config fields that the expansion reads, up to the first that is wrong."""
-    scope = Scope(schema, config)
-    try:
-        for line in schema.lines:
-            for _ in _slots(scope, line):
-                pass
-    except (FieldError, SchemaError):
-        pass
-    return frozenset(scope.read)
 
 
 def _slots(scope: Scope, line: Line) -> Iterator[Slot]:

@@ -14,19 +14,22 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected, Slot
 
 
+SCALES = ("_scale_inv", "_scale")
+"""What FP8 schemes append to a weight's name: for blocks; for a whole tensor or its channels."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quant:
     """One scheme. `declared` tells whether a quantisation table asks for it.
 
     `rewrite` gives the expectation under that table and raises `BadFieldError` where the table cannot
-    be. `dtypes` are those of its weights, `companions` what it appends to a weight's name.
+    be. `dtypes` are those of its weights.
     """
 
     name: str
     declared: Callable[[Mapping[str, Any]], bool]
     rewrite: Callable[[Expected, Mapping[str, Any]], Expected]
     dtypes: frozenset[str]
-    companions: tuple[str, ...]
 
 
 class Plain:

@@ -20,9 +20,10 @@ from weightlint.scope import Scope
 from weightlint.suspects import suspects
 
 if TYPE_CHECKING:
-    from weightlint.case import Case, Ledger
+    from weightlint.case import Case
     from weightlint.config import Config
     from weightlint.join import Joined
+    from weightlint.ledger import Ledger
     from weightlint.schema import Schema
 
 MIN_FEW = 2
@@ -91,9 +92,9 @@ def _layers(names: frozenset[str]) -> set[int]:
 
 def _joined_symptoms(case: Case, joined: Joined, *, fewer_than: int) -> frozenset[str] | None:
     """Return the symptoms of a join, or None where they are not fewer."""
-    from weightlint.case import Ledger
+    from weightlint.ledger import Ledger
 
-    lost = {name for names in case.checkpoint.lost.values() for name in names}
+    lost = case.lost_names
     rough = joined.unmet - len(lost) + sum(map(len, joined.extra.values()))
     rough += sum(len(rows) for kinds in joined.misfits.values() for rows in kinds.values())
     if rough >= fewer_than:

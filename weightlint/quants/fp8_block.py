@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected
 
 WEIGHTS = frozenset({"F8_E4M3"})
-SCALES = frozenset({"F32", "BF16", "F16", "F8_E8M0"})
+SCALE_DTYPES = frozenset({"F32", "BF16", "F16", "F8_E8M0"})
 """F32 in DeepSeek and Kimi, BF16 in Qwen3-FP8."""
 
 KINDS = frozenset({"linear", "expert"})
@@ -73,7 +73,7 @@ def _scale(slot: Slot, size: tuple[int, int]) -> Slot:
         boxes=slot.boxes,
         shape=(*outer, ceil_div(rows, size[0]), ceil_div(columns, size[1])),
         formula=formula,
-        dtypes=SCALES,
+        dtypes=SCALE_DTYPES,
         kind="scale",
         need=slot.need,
         why=slot.why,
@@ -94,5 +94,4 @@ QUANT = Quant(
     ),
     rewrite=rewrite,
     dtypes=WEIGHTS,
-    companions=("_scale_inv",),
 )

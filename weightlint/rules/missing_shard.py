@@ -27,7 +27,7 @@ def check(case: Case) -> Iterator[Finding]:
     """Compare the files that should be there with those that are."""
     checkpoint = case.checkpoint
     if checkpoint.absent:
-        lost = case.lost_by_file()
+        lost = case.lost
         absent = sorted(checkpoint.absent, key=natural)
         names = [name for file in absent for name in lost.get(file, ())]
         yield _finding(

@@ -8,6 +8,7 @@ Cure: set num_nextn_predict_layers to the number of MTP layers that the files ho
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
@@ -15,7 +16,7 @@ from weightlint.finding import Level, Place, counted
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from weightlint.case import Case
     from weightlint.expected import Slot
@@ -49,10 +50,11 @@ def _mtp(case: Case) -> frozenset[int]:
 
 def _announced(case: Case) -> Iterator[Finding]:
     """Say when announced layers are wholly absent, or stand under another prefix."""
+    heads = _heads(case)
     for number in sorted(_mtp(case)):
-        wanted = {slot: _at(slot, coords, number) for slot, coords in case.ledger.missing.items()}
+        wanted = {slot: _at(slot, coords, number, heads) for slot, coords in case.ledger.missing.items()}
         wanted = {slot: coords for slot, coords in wanted.items() if coords}
-        if not wanted or _present(case, number):
+        if not wanted or _is_present(case, number):
             continue
         other = _elsewhere(case, wanted)
         for slot, coords in wanted.items():
@@ -84,18 +86,23 @@ def _absent(case: Case, number: int, patterns: list[str], count: int) -> Finding
     )
 
 
-def _at(slot: Slot, coords: set[Coord], number: int) -> set[Coord]:
-    return {
-        coord for coord in coords if coord and coord[0] == number and slot.axes[0] in {"mtp", "moe", "layer"}
-    }
+def _heads(case: Case) -> frozenset[str]:
+    """Return what stands before the layer number: `model.layers.`, or as the files spell it."""
+    layered = (slot for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("mtp",)})
+    return frozenset(slot.literals[0] for slot in layered)
 
 
-def _present(case: Case, number: int) -> bool:
-    """Tell whether any tensor of this layer was found."""
-    mark = f"layers.{number}."
-    return any(
-        mark in case.index.names[row] for rows in case.joined.matched.values() for row in (rows[0], rows[-1])
-    )
+def _at(slot: Slot, coords: Iterable[Coord], number: int, heads: frozenset[str]) -> set[Coord]:
+    return {coord for coord in coords if coord[:1] == (number,)} if slot.literals[0] in heads else set()
+
+
+def _is_present(case: Case, number: int) -> bool:
+    """Tell whether any tensor of this layer was found: not all that it may have are missing."""
+    heads = _heads(case)
+    slots = [slot for slot in case.joined.expected.slots if slot.literals[0] in heads]
+    expected = sum(prod(map(len, box[1:])) for slot in slots for box in slot.boxes if number in box[0])
+    missing = case.joined.missing
+    return expected > sum(len(_at(slot, missing.get(slot, ()), number, heads)) for slot in slots)
 
 
 def _elsewhere(case: Case, wanted: dict[Slot, set[Coord]]) -> list[Template]:
@@ -128,10 +135,7 @@ def _last(case: Case) -> int:
 def _beyond(case: Case) -> dict[int, list[int]]:
     """Return the extra rows behind the decoder and the announced MTP layers, by layer number."""
     last = _last(case)
-    slots = (
-        slot for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("moe",), ("dense",)}
-    )
-    heads = {slot.literals[0] + "*" for slot in slots}
+    heads = [f"{head}*" for head in _heads(case)]
     zones: dict[int, list[int]] = {}
     for template, rows in case.ledger.extra.items():
         if any(template.startswith(head) for head in heads):

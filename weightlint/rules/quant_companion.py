@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.dtype import FP8
 from weightlint.finding import Level, Place
+from weightlint.quant import SCALES
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from weightlint.expected import Slot
     from weightlint.finding import Finding
     from weightlint.names import Coord
-
-
-SUFFIXES = ("_scale_inv", "_scale")
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -51,7 +49,7 @@ def _without_scale(case: Case) -> Iterator[Finding]:
     yield RULE.finding(
         f"{count:,} {case.quant.name} weights have no scale"
         if count > 1
-        else f"{_of(scale, coords)} has no scale",
+        else f"{weights[scale.of or ''].name(min(coords))} has no scale",
         place=Place(
             tensors=tuple(pattern for slot, coords in hits.items() for pattern in slot.patterns(coords)),
             files=case.sibling_files(scale, coords),
@@ -62,10 +60,6 @@ def _without_scale(case: Case) -> Iterator[Finding]:
         cure="download the shard that holds the scales again; if a conversion lost them, convert again: "
         "without scales the weights mean nothing",
     )
-
-
-def _of(scale: Slot, coords: set[Coord]) -> str:
-    return scale.name(next(iter(coords))).removesuffix("_scale_inv")
 
 
 def _bare(case: Case) -> Iterator[Finding]:
@@ -99,7 +93,7 @@ def _bare(case: Case) -> Iterator[Finding]:
 def _orphans(case: Case) -> Iterator[Finding]:
     """Report scales beside weights that are not quantised."""
     rows: list[int] = []
-    for template in [t for t in case.ledger.extra if t.endswith(SUFFIXES)]:
+    for template in [t for t in case.ledger.extra if t.endswith(SCALES)]:
         coords = [
             c
             for c, row in case.ledger.extra[template].items()
@@ -123,7 +117,7 @@ def _orphans(case: Case) -> Iterator[Finding]:
 
 
 def _weight(name: str) -> str:
-    suffix = next(suffix for suffix in SUFFIXES if name.endswith(suffix))
+    suffix = next(suffix for suffix in SCALES if name.endswith(suffix))
     return name.removesuffix(suffix)
 
 

@@ -11,21 +11,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.dtype import FLOATS, FP8
+from weightlint.expr import ceil_div
 from weightlint.finding import Level, Place
+from weightlint.quant import SCALES
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from weightlint.case import Case
+    from weightlint.dtype import Shape
     from weightlint.expected import Slot
     from weightlint.finding import Finding
-    from weightlint.index import Kind
     from weightlint.names import Coord, Template
 
-
-SCALES = ("_scale_inv", "_scale")
-"""What a scale adds to the name of its weight: block scales, and those per tensor or channel."""
 
 Hits = dict["Slot", "dict[Coord, int]"]
 """Rows by slot and coordinates."""
@@ -134,11 +133,16 @@ def _undeclared(case: Case, hits: Hits) -> Finding:
         f"{_count(rows)} {dtype} with scales, but {what}",
         expected="BF16, F16 or F32",
         found=f"{dtype} with scales",
-        cure="remove these modules from modules_to_not_convert"
-        if declared
-        else "restore quantization_config "
-        'in the config, for block scales {"quant_method": "fp8", "weight_block_size": [128, 128]}',
+        cure="remove these modules from modules_to_not_convert" if declared else _restored(case, rows),
     )
+
+
+def _restored(case: Case, rows: list[int]) -> str:
+    """Say which quantization_config the scales ask for."""
+    kinds = ((case.index.kind(row), case.index.kind(case.index.rows[_scales(case, row)[0]])) for row in rows)
+    block = _fitting(sorted({(weight.shape or (), scale.shape or ()) for weight, scale in kinds}))
+    table = f': {{"quant_method": "fp8", "weight_block_size": {list(block)}}}' if block else ""
+    return f"restore quantization_config in the config{table}"
 
 
 def _blocks(case: Case) -> Iterator[Finding]:
@@ -152,7 +156,8 @@ def _blocks(case: Case) -> Iterator[Finding]:
     ]
     matched = sum(len(rows) for slot, rows in case.joined.matched.items() if slot.of)
     weights = {slot.pattern: slot for slot in case.joined.expected.slots}
-    block = _fitting(weights, rows) if 2 * len(rows) > matched else None
+    pairs = {(weights[slot.of or ""].shape, kind.shape or ()) for slot, kind, _ in rows}
+    block = _fitting(sorted(pairs)) if 2 * len(rows) > matched else None
     if block is None:
         return
     from weightlint.names import patterns
@@ -173,18 +178,16 @@ def _blocks(case: Case) -> Iterator[Finding]:
     )
 
 
-def _fitting(weights: dict[str, Slot], rows: list[tuple[Slot, Kind, int]]) -> tuple[int, int] | None:
-    for size in (128, 64, 32, 16, 8, 4, 256, 512, 1024, 2, 1):
-        for block in ((size, size), (1, size), (size, 1)):
-            if all(_fits(weights.get(slot.of or ""), kind, block) for slot, kind, _ in rows):
-                return block
-    return None
+def _fitting(pairs: Sequence[tuple[Shape, Shape]]) -> tuple[int, int] | None:
+    """Return the block size that makes each weight's shape its scale's, if a power of two does."""
+    sizes = [1 << power for power in range(11)]
+    square = [(size, size) for size in sizes]
+    lines = [block for size in sizes for block in ((1, size), (size, 1))]
+    return next((block for block in (*square, *lines) if all(_fits(*pair, block) for pair in pairs)), None)
 
 
-def _fits(weight: Slot | None, kind: Kind, block: tuple[int, int]) -> bool:
-    if weight is None or kind.shape is None:
-        return False
-    return kind.shape[-2:] == tuple(-(-n // b) for n, b in zip(weight.shape[-2:], block, strict=True))
+def _fits(weight: Shape, scale: Shape, block: tuple[int, int]) -> bool:
+    return scale[-2:] == tuple(ceil_div(n, b) for n, b in zip(weight[-2:], block, strict=True))
 
 
 def _count(rows: list[int]) -> str:
