@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from weightlint import weight_map
-from weightlint.checkpoint import Checkpoint, open_folder, open_target
 from weightlint.errors import UsageError
+from weightlint.folder import open_folder
 from weightlint.index import UNKNOWN, FaultKind, Kind
 from weightlint.series import gaps
 from weightlint.store import MemoryBlob, MemoryStore
+from weightlint.target import open_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from weightlint.checkpoint import Checkpoint
 
 INDEX = "model.safetensors.index.json"
 SHARED = Path(__file__).parents[1].parent / "shared" / "data" / "indexes"

@@ -22,7 +22,7 @@ import json, resource, sys
 seconds, target = int(sys.argv[1]), sys.argv[2]
 resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
-from weightlint.checkpoint import open_target
+from weightlint.target import open_target
 checkpoint = open_target(target)
 print(json.dumps({
     "faults": [[fault.kind, fault.message] for fault in checkpoint.faults],

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weightlint.checkpoint import Checkpoint, open_target
+from weightlint.checkpoint import Checkpoint
 from weightlint.errors import UsageError
 from weightlint.formats import snapshot
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index, Kind
+from weightlint.target import open_target
 from weightlint.weight_map import WeightMap
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """One open table of element types: size, kind and the spelling of each format.
 
-A block type (ggml) counts bytes per block of elements; a plain type is a block of one or, below
-a byte, of the elements that fill one byte.
+A ggml block type packs `block` neighbouring elements of one row into `size` bytes; a plain type is a
+block of one or, below a byte, of the elements that fill whole bytes, across rows.
 """
 
 from __future__ import annotations
@@ -19,20 +19,36 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class DType:
-    """One element type. `bits` is the size of one element; `kind` float, int, bool or complex."""
+    """One element type. `kind` is float, int, bool, complex or quant.
+
+    `block` elements take `size` bytes. `by_row` tells that a block must not cross from one row (the
+    innermost dimension) to the next; `row` are bytes that each row takes besides its blocks.
+    """
 
     name: str
-    bits: int
+    size: int
     kind: str
+    block: int = 1
+    by_row: bool = False
+    row: int = 0
+
+    @property
+    def bits(self) -> int:
+        """Size of one element of a plain type, in bits."""
+        return self.size * 8 // self.block
 
     def nbytes(self, shape: Shape) -> int | None:
-        """Return the bytes of a tensor of this shape, or None if they are not whole."""
-        total = prod(shape) * self.bits
-        return None if total % 8 else total // 8
+        """Return the bytes of a tensor of this shape, or None if its blocks are not whole."""
+        whole = shape[-1] if self.by_row and shape else prod(shape)
+        if whole % self.block:
+            return None
+        return prod(shape) // self.block * self.size + prod(shape[:-1]) * self.row
 
 
 def _table(*rows: tuple[str, int, str]) -> Mapping[str, DType]:
-    return {name: DType(name, bits, kind) for name, bits, kind in rows}
+    blocks = {4: (1, 2), 6: (3, 4)}
+    packed = [(name, *blocks.get(bits, (bits // 8, 1)), kind) for name, bits, kind in rows]
+    return {name: DType(name, size, kind, block) for name, size, block, kind in packed}
 
 
 SAFETENSORS = _table(

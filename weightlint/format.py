@@ -11,21 +11,37 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from weightlint.drawer import Drawer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from weightlint.checkpoint import Checkpoint
     from weightlint.index import Header
     from weightlint.store import Blob
 
 
 class Format(Protocol):
-    """A way of storing tensors of which one file has one header."""
+    """A way of storing tensors of which one file has one header.
+
+    Where a folder holds several formats of one model, the one with the lowest `order` is read, as
+    loaders prefer it.
+    """
 
     @property
     def name(self) -> str:
         """Return the public name."""
 
     @property
+    def order(self) -> int:
+        """Return the place in the order of preference."""
+
+    @property
     def suffixes(self) -> tuple[str, ...]:
         """Return how the names of such files end."""
+
+    def models(self, names: Sequence[str]) -> Sequence[Sequence[str]]:
+        """Tell file names of this format apart into models, the main one first."""
+
+    def companions(self, name: str, names: Sequence[str]) -> Sequence[str]:
+        """Return the files that are read when one of them is named: itself, or all parts of its split."""
 
     def read(self, blob: Blob, path: str) -> Header:
         """Read the table of one file; whatever is wrong with it is among the faults.
@@ -33,6 +49,21 @@ class Format(Protocol):
         Raises:
             OSError: the bytes cannot be read.
         """
+
+
+class OneModel:
+    """A format of which all files in a folder are one model, and each can be read alone."""
+
+    __slots__ = ()
+
+    def models(self, names: Sequence[str]) -> Sequence[Sequence[str]]:
+        """Take all files of a folder together."""
+        return [names]
+
+    def companions(self, name: str, names: Sequence[str]) -> Sequence[str]:
+        """Read the one file that is named."""
+        del names
+        return [name]
 
 
 @runtime_checkable

@@ -32,6 +32,8 @@ class FaultKind(StrEnum):
     MALFORMED = "malformed"
     ODD = "odd"
     UNSAFE = "unsafe"
+    UNTRUSTED = "untrusted"
+    SPLIT = "split"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,8 @@ UNKNOWN = Kind(None, None)
 class Header:
     """The tensor table of one file, as columns of equal length.
 
-    `starts` and `stops` are byte positions in the file. `size` is the file's, in bytes.
+    `starts` and `stops` are byte positions in the file. `size` is the file's, in bytes. `metadata` is
+    what the file says of itself: texts in safetensors, `metadata.Value` in GGUF.
     """
 
     names: Sequence[str] = ()
@@ -70,7 +73,7 @@ class Header:
     starts: Sequence[int] = ()
     stops: Sequence[int] = ()
     size: int = 0
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     faults: Sequence[Fault] = ()
 
 
@@ -79,6 +82,7 @@ class File(NamedTuple):
 
     path: str
     size: int | None
+    metadata: Mapping[str, object] = {}
 
 
 @dataclass
@@ -108,7 +112,7 @@ class Index:
         self.starts.extend(header.starts)
         self.stops.extend(header.stops)
         self.file_ids.extend(repeat(len(self.files), len(header.names)))
-        self.files.append(File(path, header.size))
+        self.files.append(File(path, header.size, header.metadata))
 
     def extend(self, other: Index) -> None:
         """Append all rows and files of another index; associative."""

@@ -6,6 +6,7 @@ symptoms would come back as findings of a more general rule.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from weightlint.drawer import Drawer
@@ -26,20 +27,21 @@ MAX_FINDINGS = 10_000
 
 
 def judge(
-    case: Case, select: Sequence[str] = (), ignore: Sequence[str] = ()
+    cases: Sequence[Case], select: Sequence[str] = (), ignore: Sequence[str] = ()
 ) -> tuple[list[Finding], list[Skip]]:
-    """Let every rule whose needs are met speak; return the wanted findings and skips.
+    """Let every rule whose needs are met speak of every case; return the wanted findings and skips.
 
     `select` and `ignore` are rule names or prefixes of codes.
     """
     findings: list[Finding] = []
-    skips: list[Skip] = []
-    for rule in sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code)):
+    skips: dict[Skip, None] = {}
+    rules = sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code))
+    for case, rule in itertools.product(cases, rules):
         lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
         said = [] if lacking is not None else list(_speak(case, rule))
         if _wanted(rule, select, ignore):
             findings += said
-            skips += [] if lacking is None else [Skip(rule.code, lacking)]
+            skips |= {} if lacking is None else {Skip(rule.code, lacking): None}
     return sorted(findings, key=_order), sorted(skips, key=lambda skip: skip.code)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from weightlint import strict_json
 from weightlint.foreign import AGAIN, HEAD, recognise
+from weightlint.format import OneModel
 from weightlint.header_faults import MAX_NAME, Table, explain, nbytes
 from weightlint.index import Fault, FaultKind, Header, Kind
 from weightlint.strict_json import BadJsonError
@@ -229,11 +230,12 @@ def _malformed(path: str, error: BadJsonError, raw: bytes) -> Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Safetensors:
+class Safetensors(OneModel):
     """The format as the drawer offers it."""
 
     name: str = "safetensors"
     suffixes: tuple[str, ...] = SUFFIXES
+    order: int = 0
 
     def read(self, blob: Blob, path: str) -> Header:
         """Read the table of one file."""

@@ -1,0 +1,216 @@
+"""One folder of files: which of them are the checkpoint, found by looking, read header by header.
+
+What is wrong with a file becomes a `Fault`; nothing is judged.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weightlint import weight_map
+from weightlint.checkpoint import Checkpoint
+from weightlint.errors import NothingFoundError
+from weightlint.finding import printable
+from weightlint.foreign import AGAIN
+from weightlint.format import FORMATS, format_of
+from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
+from weightlint.metadata import Value
+from weightlint.names import patterns
+from weightlint.reader import Reader, unreadable
+from weightlint.weight_map import WeightMap, by_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from weightlint.format import Format
+    from weightlint.store import Store
+
+MAX_CONFIG = 1 << 26
+UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
+_DOWNLOADS = ".cache/huggingface/download"
+_BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler)")
+
+
+def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint:
+    """Read these files as a whole checkpoint, without looking at what lies beside them."""
+    reader = Reader(store)
+    index = reader.read_all(files)
+    config, faults = _config(store)
+    form = format_of(files[0]) or FORMATS["safetensors"]
+    return Checkpoint(
+        target=target,
+        store=store,
+        index=index,
+        absent=tuple(reader.absent),
+        faults=(*reader.faults, *faults),
+        config=config,
+        format=form.name,
+        keys=_keys(index),
+    )
+
+
+def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Checkpoint:
+    """Read a folder; `wanted` is the index file to go by, else the best one is chosen.
+
+    Of several formats the one that loaders prefer is read; of several models the first is the
+    checkpoint and the rest are its `others`.
+
+    Raises:
+        UsageError: the folder holds nothing that can be read.
+    """
+    names = store.names()
+    maps, faults = _maps(store, [wanted] if wanted else list(filter(weight_map.is_index, names)))
+    form, present = _preferred(names)
+    main = (
+        _main(maps, names) if wanted or form is None else _main([it for it in maps if _of(it, form)], names)
+    )
+    form = (main and _format(main)) or form
+    models = [list(dict.fromkeys(main.entries.values()))] if main else form.models(present) if form else [[]]
+    files = models[0]
+    config, config_faults = _config(store)
+    faults += config_faults
+    faults += _mixed(main, files)
+    if main and (wanted or _format(main) is None) and not _any_there(store, files):
+        return _names_only(target, store, main, faults, config)
+    _refuse_nothing(target, names, files, faults)
+    reader = Reader(store)
+    index = reader.read_all([file for file in files if format_of(file) is form])
+    known = {file for model in models for file in model}
+    strays = reader.read_all([file for file in present if file not in known])
+    return Checkpoint(
+        target=target,
+        store=store,
+        index=index,
+        strays=strays,
+        map=main,
+        other_maps=tuple(it for it in maps if it is not main),
+        absent=tuple(reader.absent),
+        unfinished=tuple(_unfinished(store, names)),
+        faults=(*faults, *reader.faults),
+        config=config,
+        format=form.name if form else "safetensors",
+        keys=_keys(index),
+        others=tuple(open_files(store, model, target=target) for model in models[1:]),
+    )
+
+
+def _preferred(names: Sequence[str]) -> tuple[Format | None, list[str]]:
+    """Return the format that loaders prefer of those that are there, and its files."""
+    groups: dict[str, tuple[Format, list[str]]] = {}
+    for name in names:
+        form = None if _BESIDE.match(name) else format_of(name)
+        if form is not None:
+            groups.setdefault(form.name, (form, []))[1].append(name)
+    return min(groups.values(), key=lambda group: group[0].order, default=(None, []))
+
+
+def _keys(index: Index) -> dict[str, Value]:
+    """Return the typed values of the first file: what a model says of itself."""
+    first = index.files[0].metadata if index.files else {}
+    return {key: value for key, value in first.items() if isinstance(value, Value)}
+
+
+def _format(it: WeightMap) -> Format | None:
+    """Return the format of the first file of an index that has a known one."""
+    return next((form for file in dict.fromkeys(it.entries.values()) if (form := format_of(file))), None)
+
+
+def _of(it: WeightMap, form: Format) -> bool:
+    return any(format_of(file) is form for file in dict.fromkeys(it.entries.values()))
+
+
+def _maps(store: Store, names: Sequence[str]) -> tuple[list[WeightMap], list[Fault]]:
+    maps: list[WeightMap] = []
+    faults: list[Fault] = []
+    for name in names:
+        try:
+            with store.open(name) as blob:
+                reading = weight_map.read(blob, name)
+        except OSError as error:
+            faults.append(unreadable(store, name, error))
+            continue
+        faults += reading.faults
+        if reading.map is not None:
+            maps.append(reading.map)
+    return maps, faults
+
+
+def _main(maps: Sequence[WeightMap], names: Sequence[str]) -> WeightMap | None:
+    """Choose the index to go by: the usual name, else the most tensors in files that are there."""
+    there = set(names)
+
+    def worth(it: WeightMap) -> tuple[bool, bool, int]:
+        files = set(it.entries.values())
+        return bool(files & there), it.path == "model.safetensors.index.json", len(it.entries)
+
+    return max(maps, key=worth, default=None)
+
+
+def _any_there(store: Store, files: Sequence[str]) -> bool:
+    folders = {file.rpartition("/")[0] for file in files}
+    there = {f"{folder}/{name}".lstrip("/") for folder in folders for name in store.names(folder)}
+    return any(file in there and format_of(file) for file in files)
+
+
+def _names_only(
+    target: str, store: Store, main: WeightMap, faults: list[Fault], config: bytes | None
+) -> Checkpoint:
+    index = Index()
+    for file, names in by_file(main.entries).items():
+        blank = [0] * len(names)
+        index.add(file, Header(names=names, kinds=[UNKNOWN] * len(names), starts=blank, stops=blank))
+    return Checkpoint(
+        target=target,
+        store=store,
+        index=index,
+        map=main,
+        faults=tuple(faults),
+        config=config,
+        names_only=True,
+    )
+
+
+def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], faults: Sequence[Fault]) -> None:
+    if files or faults:
+        return
+    other = sorted({Path(name).suffix for name in names} & {".gguf", ".bin", ".pt", ".pth"})
+    what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
+    half = [name for name in names if name.endswith(UNFINISHED)]
+    what += f"; it holds unfinished downloads such as {printable(half[0])}" if half else ""
+    message = f"{target}: no *.safetensors file and no *.index.json in this folder{what}"
+    raise NothingFoundError(message)
+
+
+def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:
+    other = {file for file in files if not file.endswith(".safetensors")}
+    if main is None or not other or "safetensors" not in main.path:
+        return []
+    names = [name for name, file in main.entries.items() if file in other]
+    message = (
+        f"{main.path} places {len(names):,} tensors in {', '.join(map(printable, sorted(other)[:3]))}, not in "
+        "safetensors files: loaders leave them out, or unpickle them"
+    )
+    cure = "convert these tensors to safetensors and rebuild the index"
+    return [
+        Fault(kind=FaultKind.ODD, file=main.path, message=message, tensors=tuple(patterns(names)), cure=cure)
+    ]
+
+
+def _unfinished(store: Store, names: Sequence[str]) -> list[str]:
+    cached = [f"{_DOWNLOADS}/{name}" for name in store.names(_DOWNLOADS)]
+    return [name for name in (*names, *cached) if name.endswith(UNFINISHED)]
+
+
+def _config(store: Store) -> tuple[bytes | None, list[Fault]]:
+    if "config.json" not in store.names():
+        return None, []
+    try:
+        with store.open("config.json") as blob:
+            if blob.size <= MAX_CONFIG:
+                return blob.read(0, blob.size), []
+            message = f"config.json has {blob.size:,} bytes, the limit is {MAX_CONFIG:,}"
+    except OSError as error:
+        message = f"config.json cannot be read: {error.strerror}"
+    return None, [Fault(kind=FaultKind.UNREADABLE, file="config.json", message=message, cure=AGAIN)]

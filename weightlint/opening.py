@@ -1,0 +1,163 @@
+"""From a target to a case: checkpoint, config, schema, expectation, in this order.
+
+What cannot be worked out is said in the case (`unexpanded`, `bad_field`), not raised: file rules run
+without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weightlint import schema as schemas
+from weightlint.case import Case
+from weightlint.config import BadFieldError, MissingFieldError
+from weightlint.config import read as read_config
+from weightlint.drawer import Drawer
+from weightlint.errors import SchemaError, UsageError
+from weightlint.finding import printable
+from weightlint.index import Fault, FaultKind
+from weightlint.ledger import opened
+from weightlint.target import open_target
+
+if TYPE_CHECKING:
+    from weightlint.checkpoint import Checkpoint
+    from weightlint.dialect import Dialect
+    from weightlint.quant import Quant
+    from weightlint.schema import Schema
+
+QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
+DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
+
+
+def open_cases(
+    target: str, *, arch: str | None = None, config: str | None = None, schema: str | None = None
+) -> list[Case]:
+    """Read what the user points at: one case, or one for each model of a folder.
+
+    Raises:
+        WeightlintError: weightlint could not look.
+    """
+    if schema is None and arch is not None:
+        schemas.path(arch)
+    first = open_target(target)
+    return [open_case(each, arch=arch, config=config, schema=schema) for each in (first, *first.others)]
+
+
+def open_case(
+    checkpoint: Checkpoint, *, arch: str | None, config: str | None, schema: str | None = None
+) -> Case:
+    """Work out what a checkpoint should hold."""
+    case = Case(checkpoint)
+    configure(case, config)
+    if config is None and case.config is None and (arch or schema) and not _config_fault(case):
+        message = (
+            f"{checkpoint.target}: no config.json beside the tensors; without it the number of layers and "
+            "experts is not known. Give one with --config FILE"
+        )
+        raise UsageError(message)
+    _choose_schema(case, arch, schema)
+    _expand(case)
+    case.ledger = opened(case)
+    return case
+
+
+def _config_fault(case: Case) -> bool:
+    return any(fault.file == case.checkpoint.config_path for fault in case.checkpoint.faults)
+
+
+def configure(case: Case, given: str | None) -> None:
+    """Give a case its config: the file that the user names, else the one beside the tensors."""
+    if given is not None:
+        try:
+            raw: bytes | None = Path(given).read_bytes()
+        except OSError as error:
+            message = f"{given}: {error.strerror}; --config wants the config.json of the model"
+            raise UsageError(message) from error
+        case.checkpoint = replace(case.checkpoint, config=raw, config_path=given)
+    raw = case.checkpoint.config
+    if raw is None:
+        return
+    try:
+        case.config = read_config(raw, case.checkpoint.config_path)
+    except ValueError as error:
+        fault = _bad_config(case.checkpoint, str(error))
+        case.checkpoint = replace(case.checkpoint, faults=(*case.checkpoint.faults, fault))
+
+
+def _bad_config(checkpoint: Checkpoint, why: str) -> Fault:
+    path = checkpoint.config_path
+    return Fault(
+        kind=FaultKind.MALFORMED,
+        file=path,
+        message=f"{path} cannot be read: {why}",
+        cure="download it again, or give another with --config FILE",
+    )
+
+
+def _own_schema(file: Path) -> Schema:
+    """Read a user's schema, refusing one that is not valid."""
+    wrong = schemas.validate(file)
+    if wrong:
+        message = f"{file} is no valid schema: {'; '.join(wrong[:3])}; `weightlint schema check` lists all"
+        raise SchemaError(message)
+    return schemas.read(file)
+
+
+def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
+    if file is not None:
+        case.schema = _own_schema(Path(file))
+    elif arch is not None:
+        case.schema = schemas.load(arch)
+    elif case.config is not None:
+        name = schemas.detect(case.config)
+        case.schema = schemas.load(name) if name else None
+        if name is None:
+            said = ", ".join(case.config.architectures) or case.config.model_type or "none"
+            case.unexpanded = f"no schema for the architecture of the config ({said})"
+    else:
+        seen = schemas.recognise(case.index.families) if len(case.index) else []
+        hint = f"; the names look like {' or '.join(seen)}" if seen else ""
+        case.unexpanded = (
+            f"no {case.checkpoint.config_path} beside the tensors{hint}; give one with --config FILE"
+        )
+    case.arch = case.schema.name if case.schema else None
+
+
+def _expand(case: Case) -> None:
+    """Expand the schema, let the declared quant rewrite it, and join it in the files' spelling."""
+    if case.schema is None:
+        return
+    if case.config is None:
+        case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
+        return
+    from weightlint.expansion import bad_fields, expand
+    from weightlint.expected import Expected
+    from weightlint.spelling import settle
+
+    try:
+        table = case.config.quantization
+        if table:
+            case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
+            if case.quant is None:
+                method = printable(str(table.get("quant_method", "no quant_method")))
+                case.unexpanded = (
+                    f"the config declares a quantisation ({method}) that this version does not know"
+                )
+                return
+        for bad in bad_fields(case.schema, case.config):
+            raise bad
+        if case.quant is not None and table is not None:
+            case.quant.rewrite(Expected(()), table)
+        expected = expand(case.schema, case.config)
+        expected = case.quant.rewrite(expected, table) if case.quant and table else expected
+    except MissingFieldError as error:
+        case.unexpanded = f"{case.config.path} has no field {error.name}"
+        return
+    except BadFieldError as error:
+        case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error
+        return
+    case.plain = expected
+    if len(case.index) or case.checkpoint.faults or case.checkpoint.absent:
+        case.spelling = settle(case.index, expected, DIALECTS)

@@ -1,0 +1,82 @@
+"""What the user points at: a folder, a tensor file, an index file, a snapshot, a hub cache.
+
+No OSError leaves this room: what cannot be opened at all is the user's word and so a `UsageError`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weightlint import weight_map
+from weightlint.checkpoint import Checkpoint, collector_off
+from weightlint.errors import UsageError, nearest
+from weightlint.folder import open_files, open_folder
+from weightlint.foreign import HEAD
+from weightlint.format import FORMATS, Bundle, format_of
+
+if TYPE_CHECKING:
+    from weightlint.store import Store
+
+
+def open_target(target: str) -> Checkpoint:
+    """Read the headers of what the user points at: folder, tensor file, index file or snapshot.
+
+    Raises:
+        UsageError: there is nothing of that name, or nothing in it that can be read.
+    """
+    from weightlint.stores.local import LocalStore
+
+    path = Path(target)
+    try:
+        _refuse_absent(path, target)
+        with collector_off():
+            if path.is_dir():
+                path = _revision(path)
+                return open_folder(LocalStore(path), target=target)
+            return _open_file(LocalStore(path.parent), path.name, target=target)
+    except OSError as error:
+        message = f"{target}: {error.strerror or error}"
+        raise UsageError(message) from error
+
+
+def _refuse_absent(path: Path, target: str) -> None:
+    if not path.exists() and not path.is_symlink():
+        beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        message = f"{target}: no such file or folder{nearest(path.name, beside)}"
+        raise UsageError(message)
+
+
+def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
+    """Read one file: a bundle if it says so itself, an index if it is JSON, else a tensor file."""
+    for bundle in FORMATS.values():
+        if isinstance(bundle, Bundle) and name.endswith(bundle.suffixes):
+            with store.open(name) as blob:
+                if bundle.claims(blob.read(0, HEAD)):
+                    return bundle.unpack(blob, target=target)
+    if not name.endswith((".json", ".json.gz")):
+        form = format_of(name)
+        return open_files(store, form.companions(name, store.names()) if form else [name], target=target)
+    checkpoint = open_folder(store, target=target, wanted=name)
+    if checkpoint.map is None and not weight_map.is_index(name):
+        why = "; ".join(fault.message for fault in checkpoint.faults if fault.file == name)
+        message = f"{target} is neither an index of tensors nor a snapshot: {why}"
+        raise UsageError(message)
+    return checkpoint
+
+
+def _revision(folder: Path) -> Path:
+    """Step into the snapshot of a Hugging Face cache folder (`models--org--name`)."""
+    inside = folder if folder.name == "snapshots" else folder / "snapshots"
+    revisions = sorted(each for each in inside.iterdir() if each.is_dir()) if inside.is_dir() else []
+    if not revisions or not (inside.parent / "blobs").is_dir():
+        return folder
+    main = inside.parent / "refs" / "main"
+    if main.is_file() and main.stat().st_size <= 100:
+        wanted = main.read_text(errors="replace").strip()
+        revisions = [each for each in revisions if each.name == wanted] or revisions
+    if len(revisions) == 1:
+        return revisions[0]
+    listed = ", ".join(str(revision) for revision in revisions[:5])
+    message = f"{folder} is a cache with {len(revisions)} revisions; name one: {listed}"
+    raise UsageError(message)
