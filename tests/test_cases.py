@@ -1,6 +1,6 @@
 """Cases as data: each folder of `cases/` is a recipe and the exact text that a user sees.
 
-A recipe names a config, edits and, by hand, the codes that must come out (none for a clean case).
+A recipe names a config, edits, how it is to run and, by hand, the codes that must come out (none for a clean case).
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def run(name: str, folder: Path) -> tuple[list[str], str]:
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
     made.write(folder / "ckpt")
-    report = check(str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"))
+    report = check(
+        str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"), **asked.get("running", {})
+    )
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)
     text = stream.getvalue().replace(str(folder) + "/", "")

@@ -121,6 +121,8 @@ def test_check_passes_what_it_was_given(answer: Any) -> None:
         "schema": None,
         "select": ("WL2", "missing-tensor", "WL101"),
         "ignore": ("WL20", "WL302"),
+        "dtype": None,
+        "device": None,
     }
     assert asked == [("ckpt", options)]
 

@@ -14,6 +14,7 @@ from weightlint.finding import Facts, Report
 from weightlint.inspection import Family, Inspection, families
 from weightlint.names import natural
 from weightlint.opening import DIALECTS, QUANTS, configure, open_cases
+from weightlint.running import running
 from weightlint.target import open_target
 from weightlint.verdict import RULES, judge
 
@@ -29,18 +30,23 @@ def check(
     schema: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    dtype: str | None = None,
+    device: str | None = None,
 ) -> Report:
     """Check one checkpoint and return the report.
 
     `target` is a folder, a tensor file, an index file or a snapshot. `select` and `ignore` are
-    rule names or prefixes of codes.
+    rule names or prefixes of codes. `dtype` and `device` say how the model is to be run.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
     """
     began = time.perf_counter()
     with collector_off():
+        use = running(dtype, device)
         cases = open_cases(str(target), arch=arch, config=config, schema=schema)
+        for case in cases:
+            case.running = use
         findings, skips = judge(cases, select, ignore)
     facts = _facts(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)

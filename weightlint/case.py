@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 from weightlint.finding import Place, counted
 from weightlint.ledger import Ledger
 from weightlint.rule import Need
+from weightlint.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +41,7 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling. `unexpanded` says why there is none.
+    files' spelling. `unexpanded` says why there is none. `running` is how it is meant to be run.
     """
 
     checkpoint: Checkpoint
@@ -52,6 +53,7 @@ class Case:
     spelling: Spelling | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
+    running: Running = field(default_factory=Running)
     ledger: Ledger = field(default_factory=Ledger)
 
     @property

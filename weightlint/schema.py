@@ -74,6 +74,7 @@ class Schema:
     layouts: tuple[LayoutSpec, ...] = ()
     ignores: tuple[tuple[str, str], ...] = ()
     fp32: tuple[str, ...] = ()
+    fp16_hazard: str | None = None
 
 
 def folder() -> Path:
@@ -227,6 +228,7 @@ def parse(table: Mapping[str, Any], source: str) -> Schema:
             layouts=tuple(_layout(layout) for layout in table.get("layout", ())),
             ignores=tuple((it["pattern"], it["why"]) for it in table.get("ignore", ())),
             fp32=tuple(table.get("fp32", {}).get("names", ())),
+            fp16_hazard=table.get("fp16_hazard"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         message = f"schema {source}: {type(error).__name__} {error}; `weightlint schema check` says more"

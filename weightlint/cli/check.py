@@ -45,6 +45,8 @@ that is checked is not read: a checkpoint must not silence its own findings."""
 )
 @click.option("--config", metavar="FILE", help="The model's config.json, if not beside the files.")
 @click.option("--schema", metavar="FILE", help="Your own schema, TOML or JSON, in place of --arch.")
+@click.option("--dtype", metavar="NAME", help="The dtype it will run in: float16, bfloat16, float32.")
+@click.option("--device", metavar="NAME", help="Where it will run: cpu, mps, cuda ...")
 @click.option(
     "--format",
     multiple=True,
@@ -81,6 +83,8 @@ def check(
     no_settings: bool,
     output: str | None,
     schema: str | None,
+    dtype: str | None,
+    device: str | None,
     **given: Any,
 ) -> int:
     """Tell whether a checkpoint will load.
@@ -105,6 +109,8 @@ def check(
         schema=schema,
         select=selectors(chosen.select),
         ignore=selectors(chosen.ignore),
+        dtype=dtype,
+        device=device,
     )
     write(report, places)
     return report.exit_code(Level[chosen.fail_on.upper()])
