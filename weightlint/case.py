@@ -10,8 +10,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
 from weightlint.finding import Place, counted
+from weightlint.keys import Keys
 from weightlint.ledger import Ledger
 from weightlint.rule import Need
+from weightlint.wording import CONFIG, GGUF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
+    from weightlint.wording import Wording
 
 
 class Loss(TypedDict):
@@ -40,7 +43,7 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling. `unexpanded` says why there is none.
+    files' spelling. `unexpanded` says why there is none, `bad_field` which field is to blame for it.
     """
 
     checkpoint: Checkpoint
@@ -66,6 +69,11 @@ class Case:
             message = "a rule without Need.EXPECTED asked for the join"
             raise AssertionError(message)
         return self.spelling.joined
+
+    @property
+    def wording(self) -> Wording:
+        """Return the words for this kind of checkpoint."""
+        return GGUF if isinstance(self.config, Keys) else CONFIG
 
     def refit(self) -> Refit | None:
         """Find the config field that, with another value, would explain most of the ledger."""

@@ -102,6 +102,8 @@ def _slots(scope: Scope, line: Line) -> Iterator[Slot]:
             kind=line.kind,
             need=need,
             why=line.why,
+            absent=line.absent,
+            outer_ones=scope.schema.outer_ones,
             tie=line.tie,
             cut=line.tp,
             stage=line.pp,
@@ -116,8 +118,9 @@ def _numbers(scope: Scope, name: str, over: tuple[str, ...]) -> Axis:
 
 
 def _dtypes(schema: Schema, line: Line) -> frozenset[str]:
-    if line.dtypes:
-        return frozenset(line.dtypes)
+    named = line.dtypes or schema.dtypes.get(line.kind)
+    if named:
+        return frozenset(named)
     pinned = any(re.fullmatch(re.escape(name).replace(r"\*", ".*"), line.pattern) for name in schema.fp32)
     return frozenset({"F32"}) if pinned else FLOATS
 
