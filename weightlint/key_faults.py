@@ -58,16 +58,50 @@ def key_faults(schema: Schema, keys: Keys, names: Collection[str]) -> Iterator[K
 
 
 def _all(schema: Schema, keys: Keys, names: Collection[str]) -> Iterator[KeyFault]:
-    if not any(key.startswith(f"{keys.prefix}.") for key in keys.values):
+    if not _has_own(keys):
         yield _foreign(keys)
         return
     for name, spec in schema.fields.items():
         yield from _field(name, spec, keys)
+    yield from _checks(schema, keys, names)
+    scope = Scope(schema, keys)
+    for name in (*schema.fields, *schema.axes):
+        yield from _usable(scope, name)
+
+
+def _checks(schema: Schema, keys: Keys, names: Collection[str]) -> Iterator[KeyFault]:
     scope = Scope(schema, keys)
     for check in schema.checks:
         yield from _checked(scope, check, keys, names)
-    for name in (*schema.fields, *schema.axes):
-        yield from _usable(schema, keys, name)
+
+
+def still(schema: Schema, keys: Keys, names: Collection[str]) -> frozenset[str]:
+    """Return the keys that fail a check with these values."""
+    return frozenset(fault.key for fault in _checks(schema, keys, names))
+
+
+def unknown(keys: Keys, known: Collection[str]) -> KeyFault | None:
+    """Return the fault of a declared architecture that is no text, or that llama.cpp does not know."""
+    value = keys.values.get(ARCHITECTURE)
+    if value is None:
+        return KeyFault(key=ARCHITECTURE, what="is absent", expected="str", found="no such key")
+    if value.type != "str":
+        what = f"is stored as {value.spelling}, not as str"
+        return KeyFault(key=ARCHITECTURE, what=what, expected="str", found=value.spelling)
+    if keys.prefix in known:
+        return None if _has_own(keys) else _foreign(keys)
+    return KeyFault(
+        key=ARCHITECTURE,
+        what=f"is {keys.prefix!r}: llama.cpp, as of August 2026, knows no such architecture",
+        expected=f"one of {len(known)} architectures",
+        found=repr(keys.prefix),
+        level="error" if not keys.prefix else "warning",
+        cure="correct general.architecture with gguf-set-metadata, or look for a loader that knows it",
+    )
+
+
+def _has_own(keys: Keys) -> bool:
+    return any(key.startswith(f"{keys.prefix}.") for key in keys.values)
 
 
 def _foreign(keys: Keys) -> KeyFault:
@@ -107,11 +141,10 @@ def _has_type(spec: FieldSpec, value: Value) -> bool:
     return spec.items is not None and (whole or value.of == spec.stored)
 
 
-def _usable(schema: Schema, keys: Keys, name: str) -> Iterator[KeyFault]:
+def _usable(scope: Scope, name: str) -> Iterator[KeyFault]:
     """See that a key has a value that a model can have, and is there where a formula reads it."""
-    scope = Scope(schema, keys)
     try:
-        if name in schema.axes:
+        if name in scope.schema.axes:
             scope.axis(name)
         else:
             scope(name)
@@ -121,11 +154,15 @@ def _usable(schema: Schema, keys: Keys, name: str) -> Iterator[KeyFault]:
         return
 
 
-def absent(error: MissingFieldError, schema: Schema) -> KeyFault:
-    """Return the fault of a key without which nothing could be expanded."""
+def stopping(error: FieldError, schema: Schema) -> KeyFault:
+    """Return the fault of a key with which nothing could be expanded."""
     spec = schema.fields.get(error.name, FieldSpec())
+    missing = isinstance(error, MissingFieldError)
     return KeyFault(
-        key=error.name, what="is absent", expected=spec.stored or "the key", found="no such key"
+        key=error.name,
+        what="is absent" if missing else error.why,
+        expected=spec.stored or "a value that fits",
+        found="no such key" if missing else error.why,
     )
 
 
@@ -167,8 +204,13 @@ def _ignore(scope: Scope, pattern: str) -> Ignore:
 
 def _values(scope: Scope, check: Check) -> Mapping[str, Any]:
     """Return the fields that a condition comes down to, with their values."""
-    fields = sorted(scope.fields_of(check.holds) or {check.key})
-    return {name: expr.written(scope(name)) for name in fields}
+    out = {}
+    for name in sorted(scope.fields_of(check.holds) | {check.key}):
+        try:
+            out[name] = expr.written(scope(name))
+        except FieldError:
+            continue
+    return out
 
 
 def _shown(keys: Keys, name: str) -> str:

@@ -142,6 +142,11 @@ def table(file: Path) -> dict[str, Any]:
         raise SchemaError(message) from error
 
 
+def architectures() -> frozenset[str]:
+    """Return the architectures that llama.cpp knows, with a schema here or without."""
+    return frozenset(table(folder() / "gguf" / "_architectures.toml")["architectures"])
+
+
 def _is_bundled(file: Path) -> bool:
     return file.parent in {folder(), *(folder() / shelf for shelf in SHELVES)} and file.is_file()
 
@@ -178,6 +183,7 @@ __all__ = [
     "LayoutSpec",
     "Line",
     "Schema",
+    "architectures",
     "detect",
     "every",
     "folder",

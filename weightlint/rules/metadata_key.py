@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.config import MissingFieldError
 from weightlint.finding import Level, Place
-from weightlint.key_faults import absent, key_faults
+from weightlint.key_faults import key_faults, still, stopping, unknown
 from weightlint.keys import Keys
 from weightlint.rule import Rule
+from weightlint.schema import architectures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from weightlint.case import Case
     from weightlint.finding import Finding
     from weightlint.key_faults import KeyFault
+    from weightlint.schema import Schema
 
 OTHERWISE = {
     "refuses": "llama.cpp refuses the file",
@@ -35,16 +36,33 @@ OTHERWISE = {
 
 def check(case: Case) -> Iterator[Finding]:
     """Report each key that is at fault, and take the tensors that it explains."""
-    if not isinstance(case.config, Keys) or case.schema is None:
+    if not isinstance(case.config, Keys):
         return
-    told: set[str] = set()
-    for fault in key_faults(case.schema, case.config, case.index.rows):
-        told.add(fault.key)
+    if case.schema is None:
+        strange = unknown(case.config, architectures())
+        if strange is not None:
+            yield _finding(case, case.config, strange)
+        return
+    faults = list(key_faults(case.schema, case.config, case.index.rows))
+    for fault in faults:
         _explain(case, fault)
+    said = [fault for fault in faults if fault.key not in _consequences(case, case.schema, case.config)]
+    if case.bad_field is not None and not any(fault.level == "error" for fault in said):
+        said.append(stopping(case.bad_field, case.schema))
+    for fault in said:
         yield _finding(case, case.config, fault)
-    missing = case.bad_field
-    if isinstance(missing, MissingFieldError) and missing.name not in told:
-        yield _finding(case, case.config, absent(missing, case.schema))
+
+
+def _consequences(case: Case, schema: Schema, keys: Keys) -> frozenset[str]:
+    """Return the keys whose checks hold once the one value is corrected to which the tensors point."""
+    if case.spelling is None:
+        return frozenset()
+    names = case.index.rows
+    before = still(schema, keys, names)
+    refit = case.refit() if before else None
+    if refit is None:
+        return frozenset()
+    return before - still(schema, keys.with_change(refit.field, refit.fits), names)
 
 
 def _explain(case: Case, fault: KeyFault) -> None:
