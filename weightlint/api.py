@@ -11,6 +11,7 @@ from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
 from weightlint.finding import Facts, Report
+from weightlint.keys import Keys
 from weightlint.inspection import Family, Inspection, families
 from weightlint.names import natural
 from weightlint.opening import DIALECTS, QUANTS, configure, open_cases
@@ -70,6 +71,8 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 
 
 def _dialect(case: Case) -> str | None:
+    if isinstance(case.config, Keys):
+        return "gguf"
     if case.spelling is None:
         return None
     return case.spelling.dialect.name if case.spelling.dialect else "hf"
@@ -89,7 +92,7 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
         case = Case(open_target(target))
         configure(case, config)
         if case.config is not None:
-            case.arch = schemas.detect(case.config)
+            case.arch = case.config.prefix if isinstance(case.config, Keys) else schemas.detect(case.config)
         rows = sorted(families(case.index), key=lambda family: natural(family.pattern))
     return Inspection(_facts([case], time.perf_counter() - began), tuple(rows))
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 MAX_CONFIG = 1 << 26
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
+_FIRST = Value("u16", 0)
 _DOWNLOADS = ".cache/huggingface/download"
 _BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler)")
 
@@ -107,9 +108,11 @@ def _preferred(names: Sequence[str]) -> tuple[Format | None, list[str]]:
 
 
 def _keys(index: Index) -> dict[str, Value]:
-    """Return the typed values of the first file: what a model says of itself."""
-    first = index.files[0].metadata if index.files else {}
-    return {key: value for key, value in first.items() if isinstance(value, Value)}
+    """Return the typed values of the first file, or of the one that says so: what a model says of itself."""
+    first = next((file for file in index.files if file.metadata.get("split.no") == _FIRST), None)
+    first = first or next(iter(index.files), None)
+    values = first.metadata.items() if first else ()
+    return {key: value for key, value in values if isinstance(value, Value)}
 
 
 def _format(it: WeightMap) -> Format | None:
@@ -175,11 +178,11 @@ def _names_only(
 def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], faults: Sequence[Fault]) -> None:
     if files or faults:
         return
-    other = sorted({Path(name).suffix for name in names} & {".gguf", ".bin", ".pt", ".pth"})
+    other = sorted({Path(name).suffix for name in names} & {".bin", ".pt", ".pth"})
     what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
     half = [name for name in names if name.endswith(UNFINISHED)]
     what += f"; it holds unfinished downloads such as {printable(half[0])}" if half else ""
-    message = f"{target}: no *.safetensors file and no *.index.json in this folder{what}"
+    message = f"{target}: no *.safetensors file, no *.gguf file and no *.index.json in this folder{what}"
     raise NothingFoundError(message)
 
 

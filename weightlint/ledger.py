@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
 
     from weightlint.case import Case
     from weightlint.expected import Slot
-    from weightlint.index import Kind
+    from weightlint.index import Index, Kind
     from weightlint.join import Extra
     from weightlint.names import Coord, Template
 
@@ -62,6 +62,18 @@ class Ledger:
         if not kinds:
             self.misfits.pop(slot, None)
         return rows
+
+    def forget(self, index: Index, explained: Callable[[str], bool]) -> None:
+        """Explain every symptom of the tensors whose names are explained."""
+        for slot in list(self.missing):
+            self.take_missing(slot, [coord for coord in self.missing[slot] if explained(slot.name(coord))])
+        for template in list(self.extra):
+            rows = self.extra[template]
+            self.take_extra(template, [coord for coord, row in rows.items() if explained(index.names[row])])
+        for slot, kinds in list(self.misfits.items()):
+            for kind, rows in list(kinds.items()):
+                if all(explained(index.names[row]) for row in rows):
+                    self.take_misfits(slot, kind)
 
     def drop_missing(self, names: AbstractSet[str]) -> int:
         """Explain missing tensors by name; return how many."""

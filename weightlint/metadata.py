@@ -13,12 +13,20 @@ MAX_ITEMS = 4096
 """Items of an array that are kept: more than the layers of any model, fewer than any vocabulary."""
 
 
+MAX_TEXTS = 64
+"""Texts of an array that are kept: the tags and languages of a model, no tokens."""
+
+MAX_TEXT = 1 << 20
+"""Bytes of a text that are kept: more than any chat template has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """One value with its type as GGUF names it: u8 i8 u16 i16 u32 i32 f32 bool str u64 i64 f64 arr.
 
     For `arr` the type of its items is in `of`, their number in `count`, and `value` is the list of
-    them, or None where the array has more than `MAX_ITEMS` items or holds texts.
+    them, or None where the array has more than `MAX_ITEMS` numbers or `MAX_TEXTS` texts. A text of
+    more than `MAX_TEXT` bytes is None.
     """
 
     type: str

@@ -79,10 +79,25 @@ class Scope:
         for spelling in (name, *spec.aliases):
             there, value = self.config.find(spelling, self.schema.scope)
             if there and (value is not None or spec.nullable):
-                return None if value is None else checked(spec, name, value, self.number)
+                return None if value is None else checked(spec, name, self._one(spec, name, value), self.number)
             if there and spec.default is None and spec.each is None:
                 raise BadFieldError(name, "is null")
         return self._default(name, spec)
+
+    def _one(self, spec: FieldSpec, name: str, value: object) -> object:
+        """Return what counts where a field may be one value or an array of them."""
+        if spec.items is None:
+            return value
+        if not isinstance(value, list) and spec.type != "list":
+            return value
+        wanted = self._whole(spec.items, self.number(spec.items))
+        if wanted > MAX_LAYERS:
+            raise BadFieldError(spec.items, f"is {wanted:,}, the limit is {MAX_LAYERS:,}")
+        if not isinstance(value, list):
+            return [value] * wanted
+        if len(value) != wanted or not value:
+            raise BadFieldError(name, f"has {len(value):,} items, not {wanted:,} = {spec.items}")
+        return value if spec.type == "list" else value[0]
 
     def _default(self, name: str, spec: FieldSpec) -> Any:
         if spec.each is not None:

@@ -14,8 +14,8 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from weightlint import dtype
 from weightlint.checkpoint import Checkpoint
-from weightlint.dtype import SAFETENSORS
 from weightlint.errors import UsageError
 from weightlint.foreign import HEAD
 from weightlint.index import Fault, FaultKind, Header, Index, Kind
@@ -169,7 +169,7 @@ def _index(files: list[dict[str, Any]], target: str) -> Index:
 
 
 def _nbytes(kind: Kind) -> int:
-    known = SAFETENSORS.get(kind.dtype or "")
+    known = dtype.find(kind.dtype or "")
     size = known.nbytes(kind.shape) if known and kind.shape is not None else 0
     return size if size is not None and 0 <= size < 1 << 63 else 0
 

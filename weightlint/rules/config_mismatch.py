@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
+from weightlint.config import BadFieldError
 from weightlint.finding import Level, Place
+from weightlint.keys import Keys
 from weightlint.refit import explained_by, symptoms
 from weightlint.rule import Rule
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 def check(case: Case) -> Iterator[Finding]:
     """Report a bad field; else another architecture; else the field that explains most."""
     config = case.checkpoint.config_path
-    if case.bad_field is not None:
+    if isinstance(case.bad_field, BadFieldError) and not isinstance(case.config, Keys):
         yield RULE.finding(
             f"{config}: {case.bad_field}",
             place=Place(files=(config,)),
@@ -36,7 +38,7 @@ def check(case: Case) -> Iterator[Finding]:
     yield from _fractions(case)
     if case.spelling is None:
         return
-    other = _other_architecture(case)
+    other = None if isinstance(case.config, Keys) else _other_architecture(case)
     if other is not None:
         yield other
         return
@@ -47,7 +49,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _fractions(case: Case) -> Iterator[Finding]:
     """Warn of whole numbers that are written as fractions: strict readers refuse them."""
-    if case.schema is None or case.config is None:
+    if case.schema is None or case.config is None or isinstance(case.config, Keys):
         return
     for name, spec in case.schema.fields.items():
         there, value = case.config.find(name, case.schema.scope)
@@ -111,16 +113,18 @@ def _misfit(case: Case, refit: Refit) -> Finding:
         for kind in list(ledger.misfits[slot]):
             if all(index.names[row] in names for row in ledger.misfits[slot][kind]):
                 ledger.take_misfits(slot, kind)
-    config = case.checkpoint.config_path
+    assert case.config is not None
+    config, name = case.checkpoint.config_path, case.config.spelled(refit.field)
+    said, fits = f"{name} = {_json(refit.said)}", _json(refit.fits)
     files = dict.fromkeys(index.file(index.rows[name]) for name in sorted(names) if name in index.rows)
     return RULE.finding(
-        f"{config} says {refit.field} = {_json(refit.said)}, the tensors are those of {_json(refit.fits)}",
-        place=Place(tensors=tuple(patterns(names)), files=(config, *list(files)[:2])),
+        f"{config} says {said}, the tensors are those of {fits}",
+        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys((config, *list(files)[:2])))),
         count=len(names),
-        expected=f"{refit.field} = {_json(refit.said)}",
-        found=f"{len(names):,} tensors that fit {refit.field} = {_json(refit.fits)}",
-        cure=f"set {refit.field} to {_json(refit.fits)}, or take the config.json and the files of one revision; "
-        "if the config is right, the named tensors are missing or foreign",
+        expected=said,
+        found=f"{len(names):,} tensors that fit {name} = {fits}",
+        cure=f"set {name} to {fits}{case.wording.correct}; if the {case.config.noun} is right, the named tensors are "
+        "missing or foreign",
     )
 
 

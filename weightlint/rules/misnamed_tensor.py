@@ -33,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
     if case.spelling is not None and (case.spelling.dialect or case.spelling.prefixes):
         yield _whole(case)
     groups: dict[tuple[str, str], list[Pair]] = {}
-    for slot in [slot for slot in case.ledger.missing if slot.need is Presence.REQUIRED]:
+    for slot in [it for it in case.ledger.missing if it.need is Presence.REQUIRED or it.absent is not None]:
         found = _nearest(case, slot)
         if found is not None:
             template, coords = found
