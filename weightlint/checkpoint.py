@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.index import Fault, Index
-from weightlint.series import gaps
+from weightlint.series import gaps, numbered
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
@@ -61,10 +61,19 @@ class Checkpoint:
         return {file: names for file, names in by_file(self.map.entries).items() if file in self.lost_files}
 
     def series_gaps(self) -> list[str]:
-        """Return the files that a numbered series lacks, where no index file says what belongs to it."""
+        """Return the files that a numbered series lacks, where no index file says what belongs to it.
+
+        Where the files give their number themselves, as parts of a GGUF do, names that count to another
+        one prove nothing, nor do several names if all numbers are there.
+        """
         if self.map is not None:
             return []
-        return gaps(file.path for file in self.index.files)
+        paths = [file.path for file in self.index.files]
+        said = self.keys.get("split.count")
+        places = set(filter(None, map(numbered, paths)))
+        if said is not None and ({of for _, of in places} - {said.value} or len(places) == said.value):
+            return []
+        return gaps(paths)
 
 
 @contextmanager
