@@ -27,6 +27,7 @@ def recipe(name: str) -> dict[str, Any]:
 def run(name: str, folder: Path) -> tuple[list[str], str]:
     asked = recipe(name)
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
+    made.form = asked.get("form", "safetensors")
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
     made.write(folder / "ckpt")

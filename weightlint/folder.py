@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from weightlint import weight_map
 from weightlint.checkpoint import Checkpoint
@@ -31,7 +31,7 @@ MAX_CONFIG = 1 << 26
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
 _FIRST = Value("u16", 0)
 _DOWNLOADS = ".cache/huggingface/download"
-_BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler)")
+_BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler|openvino_)")
 
 
 def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint:
@@ -116,7 +116,9 @@ def _keys(index: Index) -> dict[str, Value]:
 
 
 def _format(it: WeightMap) -> Format | None:
-    """Return the format of the first file of an index that has a known one."""
+    """Return the format of an index: its name's, else that of its first file that has a known one."""
+    if "safetensors" in it.path:
+        return cast("Format", FORMATS["safetensors"])
     return next((form for file in dict.fromkeys(it.entries.values()) if (form := format_of(file))), None)
 
 
@@ -178,7 +180,7 @@ def _names_only(
 def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], faults: Sequence[Fault]) -> None:
     if files or faults:
         return
-    other = sorted({Path(name).suffix for name in names} & {".bin", ".pt", ".pth"})
+    other = sorted({Path(name).suffix for name in names} & {".h5", ".msgpack", ".npz"})
     what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
     half = [name for name in names if name.endswith(UNFINISHED)]
     what += f"; it holds unfinished downloads such as {printable(half[0])}" if half else ""
