@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import cutting
 import pytest
 from toy import config, edited, toy
 
@@ -29,7 +30,10 @@ def run(name: str, folder: Path) -> tuple[list[str], str]:
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
-    made.write(folder / "ckpt")
+    if "cut" in asked:
+        cutting.write_toy(folder / "ckpt", made, **asked["cut"])
+    else:
+        made.write(folder / "ckpt")
     report = check(str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"))
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)

@@ -18,6 +18,7 @@ from weightlint.format import FORMATS, format_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
 from weightlint.metadata import Value
 from weightlint.names import patterns
+from weightlint.rank_folder import find_ranks, open_ranks
 from weightlint.reader import Reader, unreadable
 from weightlint.weight_map import WeightMap, by_file
 
@@ -71,6 +72,10 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     files = models[0]
     config, config_faults = _config(store)
     faults += config_faults
+    ranks = None if wanted or (main and set(files) & set(names)) else find_ranks(names, config)
+    if ranks is not None:
+        half = _unfinished(store, names)
+        return open_ranks(store, ranks, target=target, config=config, faults=faults, unfinished=half)
     faults += _mixed(main, files)
     if main and (wanted or _format(main) is None) and not _any_there(store, files):
         return _names_only(target, store, main, faults, config)

@@ -82,7 +82,7 @@ def opened(case: Case) -> Ledger:
     ledger.extra = {template: dict(rows) for template, rows in joined.extra.items()}
     ledger.misfits = {slot: dict(kinds) for slot, kinds in joined.misfits.items()}
     checkpoint = case.checkpoint
-    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps()):
+    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps() or case.lacks_ranks):
         ledger.missing.clear()
     ledger.drop_missing(case.lost_names)
     return ledger

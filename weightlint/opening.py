@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
     from weightlint.dialect import Dialect
     from weightlint.quant import Quant
+    from weightlint.ranks import Ranks
     from weightlint.schema import Schema
 
 QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
@@ -59,6 +60,7 @@ def open_case(
         raise UsageError(message)
     _choose_schema(case, arch, schema)
     _expand(case)
+    _settle(case)
     case.ledger = opened(case)
     return case
 
@@ -126,7 +128,7 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
 
 
 def _expand(case: Case) -> None:
-    """Expand the schema, let the declared quant rewrite it, and join it in the files' spelling."""
+    """Expand the schema and let the declared quant rewrite it."""
     if case.schema is None:
         return
     if case.config is None:
@@ -134,7 +136,6 @@ def _expand(case: Case) -> None:
         return
     from weightlint.expansion import bad_fields, expand
     from weightlint.expected import Expected
-    from weightlint.spelling import settle
 
     try:
         table = case.config.quantization
@@ -159,5 +160,32 @@ def _expand(case: Case) -> None:
         case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error
         return
     case.plain = expected
-    if len(case.index) or case.checkpoint.faults or case.checkpoint.absent:
-        case.spelling = settle(case.index, expected, DIALECTS)
+
+
+def _settle(case: Case) -> None:
+    """Find the files' spelling of the expectation and join; gather the ranks of a model that is cut."""
+    from weightlint.spelling import settle
+
+    ranks = case.checkpoint.ranks
+    if ranks is not None:
+        _gather(case, ranks)
+    elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
+        case.spelling = settle(case.index, case.plain, DIALECTS)
+
+
+def _gather(case: Case, ranks: Ranks) -> None:
+    """Settle the spelling on names, then make whole tensors of the slices, then join these."""
+    from weightlint.gather import gather
+    from weightlint.join import join
+    from weightlint.pile import pile
+    from weightlint.spelling import settle
+
+    heap = pile(case.index, ranks, case.checkpoint.lost_files)
+    home = ranks.sharding.dialects
+    spelling = case.plain and settle(heap.whole({}), case.plain, DIALECTS, home=home)
+    expected = spelling.joined.expected if spelling else None
+    gathered = gather(heap, expected)
+    case.lapses = gathered.lapses
+    case.checkpoint = replace(case.checkpoint, index=gathered.index)
+    if spelling and expected:
+        case.spelling = replace(spelling, joined=join(gathered.index, expected))

@@ -14,6 +14,7 @@ from weightlint.join import Joined, join
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from weightlint.dialect import Dialect
     from weightlint.expected import Expected
@@ -57,12 +58,20 @@ class Spelling:
         return expected
 
 
-def settle(index: Index, expected: Expected, dialects: Mapping[str, Dialect]) -> Spelling:
-    """Join, and where most of the expectation is unmet look for the spelling in which it is met."""
-    plain = Spelling(join(index, expected))
-    if not _lost(plain.joined):
-        return plain
-    best = _prefixed(index, plain)
+def settle(
+    index: Index, expected: Expected, dialects: Mapping[str, Dialect], *, home: AbstractSet[str] = frozenset()
+) -> Spelling:
+    """Join, and where most of the expectation is unmet look for the spelling in which it is met.
+
+    Dialects that such files have as a rule (`home`) are tried even where most of it is met.
+    """
+    best = Spelling(join(index, expected))
+    for name in sorted(home & dialects.keys()):
+        tried = Spelling(join(index, dialects[name].rewrite(expected)), dialects[name])
+        best = tried if _better(tried.joined, best.joined) else best
+    if not _lost(best.joined):
+        return best
+    best = _prefixed(index, best)
     for dialect in dialects.values():
         if not _lost(best.joined):
             break

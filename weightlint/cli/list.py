@@ -22,6 +22,7 @@ KINDS = (
     "rules",
     "runners",
     "schemas",
+    "shardings",
     "stores",
 )
 
