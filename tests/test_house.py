@@ -18,6 +18,7 @@ from weightlint.rule import HEADINGS
 ROOT = Path(weightlint.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 DRAWERS = (
+    "configs",
     "formats",
     "quants",
     "dialects",

@@ -70,6 +70,15 @@ class Checkpoint:
         return gaps(file.path for file in self.index.files)
 
 
+def is_second_set(path: str) -> bool:
+    """Tell by its name whether a file is of Mistral's own set of weights.
+
+    Every repository of Mistral has consolidated.* beside the same weights under Hugging Face names;
+    mistral-inference reads the one, all others read the other.
+    """
+    return path.startswith(("consolidated.", "consolidated-"))
+
+
 @contextmanager
 def collector_off() -> Iterator[None]:
     """Keep the garbage collector from walking a million fresh tuples again and again."""

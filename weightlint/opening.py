@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.config import BadFieldError, MissingFieldError
-from weightlint.config import read as read_config
+from weightlint.config_spelling import read as read_config
 from weightlint.drawer import Drawer
 from weightlint.errors import SchemaError, UsageError
 from weightlint.finding import printable
@@ -154,7 +154,7 @@ def _expand(case: Case) -> None:
         expected = expand(case.schema, case.config)
         expected = case.quant.rewrite(expected, table) if case.quant and table else expected
     except MissingFieldError as error:
-        case.unexpanded = f"{case.config.path} has no field {error.name}"
+        case.unexpanded = f"{case.config.path} has no field {case.config.own(error.name)}"
         return
     except BadFieldError as error:
         case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error

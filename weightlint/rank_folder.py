@@ -16,6 +16,7 @@ from weightlint.reader import Reader
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from weightlint.config_file import ConfigFile
     from weightlint.index import Fault
     from weightlint.ranks import Ranks
     from weightlint.store import Store
@@ -31,9 +32,8 @@ def open_ranks(
     ranks: Ranks,
     *,
     target: str,
-    config: bytes | None,
+    config: ConfigFile,
     faults: Sequence[Fault] = (),
-    unfinished: Sequence[str] = (),
 ) -> Checkpoint:
     """Read the tables of all ranks of one set; files of other sets are named, not read."""
     files = [] if ranks.sharding.useless else [*ranks.places]
@@ -45,9 +45,9 @@ def open_ranks(
         store=store,
         index=index,
         absent=tuple(reader.absent),
-        unfinished=tuple(unfinished),
         faults=(*faults, *reader.faults),
-        config=config,
+        config=config.raw,
+        config_path=config.path,
         format=form.name if form else "safetensors",
         ranks=ranks,
     )

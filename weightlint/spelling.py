@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weightlint.join import Joined, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from weightlint.dialect import Dialect
@@ -63,12 +63,12 @@ def settle(
 ) -> Spelling:
     """Join, and where most of the expectation is unmet look for the spelling in which it is met.
 
-    Dialects that such files have as a rule (`home`) are tried even where most of it is met.
+    Dialects that such files have as a rule (`home`) are tried first, whatever is met without them.
     """
-    best = Spelling(join(index, expected))
-    for name in sorted(home & dialects.keys()):
-        tried = Spelling(join(index, dialects[name].rewrite(expected)), dialects[name])
-        best = tried if _better(tried.joined, best.joined) else best
+    best = _at_home(index, expected, [dialects[name] for name in sorted(home & dialects.keys())])
+    if best is None or best.joined.unmet:
+        plain = Spelling(join(index, expected))
+        best = plain if best is None or _better(plain.joined, best.joined) else best
     if not _lost(best.joined):
         return best
     best = _prefixed(index, best)
@@ -79,6 +79,18 @@ def settle(
         if rewritten is not expected:
             tried = _prefixed(index, Spelling(join(index, rewritten), dialect))
             best = tried if _better(tried.joined, best.joined) else best
+    return best
+
+
+def _at_home(index: Index, expected: Expected, dialects: Sequence[Dialect]) -> Spelling | None:
+    """Return the one of these dialects that finds most tensors, the first that is complete."""
+    best: Spelling | None = None
+    for dialect in dialects:
+        tried = Spelling(join(index, dialect.rewrite(expected)), dialect)
+        if best is None or _better(tried.joined, best.joined):
+            best = tried
+        if not best.joined.unmet:
+            break
     return best
 
 

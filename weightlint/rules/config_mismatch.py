@@ -27,11 +27,12 @@ def check(case: Case) -> Iterator[Finding]:
     """Report a bad field; else another architecture; else the field that explains most."""
     config = case.checkpoint.config_path
     if case.bad_field is not None:
+        field = case.config.own(case.bad_field.name) if case.config else case.bad_field.name
         yield RULE.finding(
-            f"{config}: {case.bad_field}",
+            f"{config}: {field} {case.bad_field.why}",
             place=Place(files=(config,)),
             unit="file",
-            cure=f"correct {case.bad_field.name}, or download the config of this checkpoint again",
+            cure=f"correct {field}, or download the config of this checkpoint again",
         )
     yield from _fractions(case)
     if case.spelling is None:
@@ -53,7 +54,7 @@ def _fractions(case: Case) -> Iterator[Finding]:
         there, value = case.config.find(name, case.schema.scope)
         if there and spec.type == "int" and isinstance(value, float) and value.is_integer():
             yield RULE.finding(
-                f"{case.checkpoint.config_path}: {name} is {value}, a fraction where a whole number belongs",
+                f"{case.checkpoint.config_path}: {case.config.own(name)} is {value}, a fraction where a whole number belongs",
                 level=Level.WARNING,
                 place=Place(files=(case.checkpoint.config_path,)),
                 unit="file",
@@ -111,15 +112,16 @@ def _misfit(case: Case, refit: Refit) -> Finding:
         for kind in list(ledger.misfits[slot]):
             if all(index.names[row] in names for row in ledger.misfits[slot][kind]):
                 ledger.take_misfits(slot, kind)
-    config = case.checkpoint.config_path
+    assert case.config is not None
+    config, field = case.checkpoint.config_path, case.config.own(refit.field)
     files = dict.fromkeys(index.file(index.rows[name]) for name in sorted(names) if name in index.rows)
     return RULE.finding(
-        f"{config} says {refit.field} = {_json(refit.said)}, the tensors are those of {_json(refit.fits)}",
+        f"{config} says {field} = {_json(refit.said)}, the tensors are those of {_json(refit.fits)}",
         place=Place(tensors=tuple(patterns(names)), files=(config, *list(files)[:2])),
         count=len(names),
-        expected=f"{refit.field} = {_json(refit.said)}",
-        found=f"{len(names):,} tensors that fit {refit.field} = {_json(refit.fits)}",
-        cure=f"set {refit.field} to {_json(refit.fits)}, or take the config.json and the files of one revision; "
+        expected=f"{field} = {_json(refit.said)}",
+        found=f"{len(names):,} tensors that fit {field} = {_json(refit.fits)}",
+        cure=f"set {field} to {_json(refit.fits)}, or take the config.json and the files of one revision; "
         "if the config is right, the named tensors are missing or foreign",
     )
 

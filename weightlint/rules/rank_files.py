@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place, counted, printable
+from weightlint.finding import Level, Place, counted
 from weightlint.lapse import Slip
 from weightlint.names import natural, patterns
 from weightlint.rule import Rule
@@ -33,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield _useless(ranks)
         return
     if ranks.missing:
-        yield _missing(case, ranks)
+        yield _missing(ranks)
     elif ranks.others:
         yield _others(ranks)
     holes = {rank._replace(part=0) for rank in ranks.absent}
@@ -53,13 +53,11 @@ def _useless(ranks: Ranks) -> Finding:
     )
 
 
-def _missing(case: Case, ranks: Ranks) -> Finding:
+def _missing(ranks: Ranks) -> Finding:
     count = len(ranks.missing)
     total = count + len(ranks.places)
-    half = case.checkpoint.unfinished
     beside = [file for files in ranks.others.values() for file in files]
-    hint = f"; an unfinished download is there: {printable(half[0])}" if half else ""
-    hint += f"; {beside[0]} is of another number of ranks" if beside else ""
+    hint = f"; {beside[0]} is of another number of ranks" if beside else ""
     return RULE.finding(
         f"{count:,} of {counted(total, 'rank file')} {'is' if count == 1 else 'are'} absent{hint}",
         place=Place(files=ranks.missing, ranks=tuple(ranks.label(ranks.absent))),

@@ -42,14 +42,18 @@ def check(case: Case) -> Iterator[Finding]:
         names = sorted(case.index.names[row] for row in rows)
         yield RULE.finding(
             f"{' and '.join(names[:3])} {'has' if len(names) == 1 else 'have'} {found:,} rows, "
-            f"{case.checkpoint.config_path} says vocab_size {said:,}",
+            f"{case.checkpoint.config_path} says {_field(case)} {said:,}",
             place=case.place(rows),
             count=len(rows),
-            expected=f"{said:,} rows = vocab_size",
+            expected=f"{said:,} rows = {_field(case)}",
             found=f"{found:,} rows",
-            cure=f"if {abs(found - said):,} tokens were {'added' if found > said else 'removed'}, set vocab_size to {found} "
+            cure=f"if {abs(found - said):,} tokens were {'added' if found > said else 'removed'}, set {_field(case)} to {found} "
             "in the config and ship the tokenizer that goes with it; else the shard is of another model",
         )
+
+
+def _field(case: Case) -> str:
+    return case.config.own("vocab_size") if case.config else "vocab_size"
 
 
 RULE = Rule(

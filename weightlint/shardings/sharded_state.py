@@ -18,6 +18,6 @@ SHARDING = Sharding(
     pattern=re.compile(
         r"model-(?:rank-|pp-(?P<pp>\d{1,6})-tp-)(?P<tp>\d{1,6})-part-(?P<part>\d{1,6})\.safetensors"
     ),
-    dialects=frozenset({"fused_runtime", "hf"}),
+    dialects=frozenset({"fused_runtime"}),
     cure="save the sharded state again in one run, into an empty folder",
 )
