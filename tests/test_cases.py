@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import cutting
 import pytest
 from toy import config, edited, toy
 
@@ -30,7 +31,10 @@ def run(name: str, folder: Path) -> tuple[list[str], str]:
     made.form = asked.get("form", "safetensors")
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
-    made.write(folder / "ckpt")
+    if "cut" in asked:
+        cutting.write_toy(folder / "ckpt", made, **asked["cut"])
+    else:
+        made.write(folder / "ckpt")
     report = check(
         str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"), **asked.get("running", {})
     )

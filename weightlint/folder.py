@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from weightlint import weight_map
-from weightlint.checkpoint import Checkpoint
+from weightlint.checkpoint import Checkpoint, is_second_set
+from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
-from weightlint.foreign import AGAIN
 from weightlint.format import FORMATS, format_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
 from weightlint.metadata import Value
 from weightlint.names import patterns
+from weightlint.rank_folder import find_ranks, open_ranks
 from weightlint.reader import Reader, unreadable
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weightlint.config_file import ConfigFile
     from weightlint.format import Format
     from weightlint.store import Store
 
-MAX_CONFIG = 1 << 26
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
 _FIRST = Value("u16", 0)
 _DOWNLOADS = ".cache/huggingface/download"
@@ -38,15 +39,16 @@ def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint
     """Read these files as a whole checkpoint, without looking at what lies beside them."""
     reader = Reader(store)
     index = reader.read_all(files)
-    config, faults = _config(store)
+    config = find_config(store)
     form = format_of(files[0]) or FORMATS["safetensors"]
     return Checkpoint(
         target=target,
         store=store,
         index=index,
         absent=tuple(reader.absent),
-        faults=(*reader.faults, *faults),
-        config=config,
+        faults=(*reader.faults, *config.faults),
+        config=config.raw,
+        config_path=config.path,
         format=form.name,
         keys=_keys(index),
     )
@@ -68,10 +70,13 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         _main(maps, names) if wanted or form is None else _main([it for it in maps if _of(it, form)], names)
     )
     form = (main and _format(main)) or form
-    models = [list(dict.fromkeys(main.entries.values()))] if main else form.models(present) if form else [[]]
+    models = [list(dict.fromkeys(main.entries.values()))] if main else _members(form, present)
     files = models[0]
-    config, config_faults = _config(store)
-    faults += config_faults
+    config = find_config(store)
+    faults += config.faults
+    ranks = None if wanted or (main and set(files) & set(names)) else find_ranks(names, config.raw)
+    if ranks is not None:
+        return open_ranks(store, ranks, target=target, config=config, faults=faults)
     faults += _mixed(main, files)
     if main and (wanted or _format(main) is None) and not _any_there(store, files):
         return _names_only(target, store, main, faults, config)
@@ -90,7 +95,8 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         absent=tuple(reader.absent),
         unfinished=tuple(_unfinished(store, names)),
         faults=(*faults, *reader.faults),
-        config=config,
+        config=config.raw,
+        config_path=config.path,
         format=form.name if form else "safetensors",
         keys=_keys(index),
         others=tuple(open_files(store, model, target=target) for model in models[1:]),
@@ -105,6 +111,12 @@ def _preferred(names: Sequence[str]) -> tuple[Format | None, list[str]]:
         if form is not None:
             groups.setdefault(form.name, (form, []))[1].append(name)
     return min(groups.values(), key=lambda group: group[0].order, default=(None, []))
+
+
+def _members(form: Format | None, present: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Tell the files of a format apart into models, without Mistral's own set beside Hugging Face's."""
+    first = [name for name in present if not is_second_set(name)] or present
+    return form.models(first) if form else [[]]
 
 
 def _keys(index: Index) -> dict[str, Value]:
@@ -160,7 +172,7 @@ def _any_there(store: Store, files: Sequence[str]) -> bool:
 
 
 def _names_only(
-    target: str, store: Store, main: WeightMap, faults: list[Fault], config: bytes | None
+    target: str, store: Store, main: WeightMap, faults: list[Fault], config: ConfigFile
 ) -> Checkpoint:
     index = Index()
     for file, names in by_file(main.entries).items():
@@ -172,7 +184,8 @@ def _names_only(
         index=index,
         map=main,
         faults=tuple(faults),
-        config=config,
+        config=config.raw,
+        config_path=config.path,
         names_only=True,
     )
 
@@ -206,16 +219,3 @@ def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:
 def _unfinished(store: Store, names: Sequence[str]) -> list[str]:
     cached = [f"{_DOWNLOADS}/{name}" for name in store.names(_DOWNLOADS)]
     return [name for name in (*names, *cached) if name.endswith(UNFINISHED)]
-
-
-def _config(store: Store) -> tuple[bytes | None, list[Fault]]:
-    if "config.json" not in store.names():
-        return None, []
-    try:
-        with store.open("config.json") as blob:
-            if blob.size <= MAX_CONFIG:
-                return blob.read(0, blob.size), []
-            message = f"config.json has {blob.size:,} bytes, the limit is {MAX_CONFIG:,}"
-    except OSError as error:
-        message = f"config.json cannot be read: {error.strerror}"
-    return None, [Fault(kind=FaultKind.UNREADABLE, file="config.json", message=message, cure=AGAIN)]

@@ -68,8 +68,8 @@ class Ledger:
         for slot in list(self.missing):
             self.take_missing(slot, [coord for coord in self.missing[slot] if explained(slot.name(coord))])
         for template in list(self.extra):
-            rows = self.extra[template]
-            self.take_extra(template, [coord for coord, row in rows.items() if explained(index.names[row])])
+            family = self.extra[template]
+            self.take_extra(template, [coord for coord, row in family.items() if explained(index.names[row])])
         for slot, kinds in list(self.misfits.items()):
             for kind, rows in list(kinds.items()):
                 if all(explained(index.names[row]) for row in rows):
@@ -94,7 +94,7 @@ def opened(case: Case) -> Ledger:
     ledger.extra = {template: dict(rows) for template, rows in joined.extra.items()}
     ledger.misfits = {slot: dict(kinds) for slot, kinds in joined.misfits.items()}
     checkpoint = case.checkpoint
-    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps()):
+    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps() or case.lacks_ranks):
         ledger.missing.clear()
     ledger.drop_missing(case.lost_names)
     return ledger

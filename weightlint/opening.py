@@ -14,7 +14,7 @@ from weightlint import keys
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.config import BadFieldError, MissingFieldError
-from weightlint.config import read as read_config
+from weightlint.config_spelling import read as read_config
 from weightlint.drawer import Drawer
 from weightlint.errors import SchemaError, UsageError
 from weightlint.finding import printable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
     from weightlint.dialect import Dialect
     from weightlint.quant import Quant
+    from weightlint.ranks import Ranks
     from weightlint.schema import Schema
 
 QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
@@ -61,6 +62,7 @@ def open_case(
         raise UsageError(message)
     _choose_schema(case, arch, schema)
     _expand(case)
+    _settle(case)
     case.ledger = opened(case)
     return case
 
@@ -156,7 +158,7 @@ def _stem(name: str) -> str:
 
 
 def _expand(case: Case) -> None:
-    """Expand the schema, let the declared quant rewrite it, and join it in the files' spelling."""
+    """Expand the schema and let the declared quant rewrite it."""
     if case.schema is None:
         return
     if case.config is None:
@@ -164,8 +166,6 @@ def _expand(case: Case) -> None:
         return
     from weightlint.expansion import bad_fields, expand
     from weightlint.expected import Expected
-    from weightlint.join import join
-    from weightlint.spelling import Spelling, settle
 
     try:
         table = case.config.quantization
@@ -192,7 +192,35 @@ def _expand(case: Case) -> None:
         case.bad_field = error
         return
     case.plain = expected
-    if isinstance(case.config, Keys):
-        case.spelling = Spelling(join(case.index, expected))
-    elif len(case.index) or case.checkpoint.faults or case.checkpoint.absent:
-        case.spelling = settle(case.index, expected, DIALECTS)
+
+
+def _settle(case: Case) -> None:
+    """Find the files' spelling of the expectation and join; gather the ranks of a model that is cut."""
+    from weightlint.join import join
+    from weightlint.spelling import Spelling, settle
+
+    ranks = case.checkpoint.ranks
+    if ranks is not None:
+        _gather(case, ranks)
+    elif case.plain is not None and isinstance(case.config, Keys):
+        case.spelling = Spelling(join(case.index, case.plain))
+    elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
+        case.spelling = settle(case.index, case.plain, DIALECTS)
+
+
+def _gather(case: Case, ranks: Ranks) -> None:
+    """Settle the spelling on names, then make whole tensors of the slices, then join these."""
+    from weightlint.gather import gather
+    from weightlint.join import join
+    from weightlint.pile import pile
+    from weightlint.spelling import settle
+
+    heap = pile(case.index, ranks, case.checkpoint.lost_files)
+    home = ranks.sharding.dialects
+    spelling = case.plain and settle(heap.whole({}), case.plain, DIALECTS, home=home)
+    expected = spelling.joined.expected if spelling else None
+    gathered = gather(heap, expected)
+    case.lapses = gathered.lapses
+    case.checkpoint = replace(case.checkpoint, index=gathered.index)
+    if spelling and expected:
+        case.spelling = replace(spelling, joined=join(gathered.index, expected))

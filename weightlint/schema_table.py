@@ -146,7 +146,10 @@ def _dtypes(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _check(entry: Mapping[str, Any]) -> Check:
-    return Check(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
+    }
+    return Check(**values)
 
 
 def _lines(block: Mapping[str, Any]) -> list[Line]:

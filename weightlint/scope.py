@@ -79,7 +79,9 @@ class Scope:
         for spelling in (name, *spec.aliases):
             there, value = self.config.find(spelling, self.schema.scope)
             if there and (value is not None or spec.nullable):
-                return None if value is None else checked(spec, name, self._one(spec, name, value), self.number)
+                return (
+                    None if value is None else checked(spec, name, self._one(spec, name, value), self.number)
+                )
             if there and spec.default is None and spec.each is None:
                 raise BadFieldError(name, "is null")
         return self._default(name, spec)

@@ -29,11 +29,12 @@ def check(case: Case) -> Iterator[Finding]:
     """Report a bad field; else another architecture; else the field that explains most."""
     config = case.checkpoint.config_path
     if isinstance(case.bad_field, BadFieldError) and not isinstance(case.config, Keys):
+        field = case.config.spelled(case.bad_field.name) if case.config else case.bad_field.name
         yield RULE.finding(
-            f"{config}: {case.bad_field}",
+            f"{config}: {field} {case.bad_field.why}",
             place=Place(files=(config,)),
             unit="file",
-            cure=f"correct {case.bad_field.name}, or download the config of this checkpoint again",
+            cure=f"correct {field}, or download the config of this checkpoint again",
         )
     yield from _fractions(case)
     if case.spelling is None:
@@ -55,7 +56,7 @@ def _fractions(case: Case) -> Iterator[Finding]:
         there, value = case.config.find(name, case.schema.scope)
         if there and spec.type == "int" and isinstance(value, float) and value.is_integer():
             yield RULE.finding(
-                f"{case.checkpoint.config_path}: {name} is {value}, a fraction where a whole number belongs",
+                f"{case.checkpoint.config_path}: {case.config.spelled(name)} is {value}, a fraction where a whole number belongs",
                 level=Level.WARNING,
                 place=Place(files=(case.checkpoint.config_path,)),
                 unit="file",
