@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import cutting
+import gguf_toy
 import pytest
-from toy import config, edited, toy
+from toy import config, damage, edited, toy
 
 from weightlint.api import RULES, check
 from weightlint.drawer import Drawer
@@ -25,16 +26,25 @@ def recipe(name: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "cases" / name / "recipe.toml").read_text())
 
 
-def run(name: str, folder: Path) -> tuple[list[str], str]:
-    asked = recipe(name)
+def write(asked: dict[str, Any], folder: Path) -> None:
+    if "gguf" in asked:
+        gguf_toy.write(asked["gguf"], folder)
+        for edit in asked.get("edits", ()):
+            damage(folder, edit)
+        return
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
     made.form = asked.get("form", "safetensors")
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
     if "cut" in asked:
-        cutting.write_toy(folder / "ckpt", made, **asked["cut"])
+        cutting.write_toy(folder, made, **asked["cut"])
     else:
-        made.write(folder / "ckpt")
+        made.write(folder)
+
+
+def run(name: str, folder: Path) -> tuple[list[str], str]:
+    asked = recipe(name)
+    write(asked, folder / "ckpt")
     report = check(
         str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"), **asked.get("running", {})
     )

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from weightlint import weight_map
-from weightlint.checkpoint import Checkpoint, is_second_set
+from weightlint.checkpoint import Checkpoint, is_second_set, own_keys
 from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
 from weightlint.format import FORMATS, format_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
-from weightlint.metadata import Value
 from weightlint.names import patterns
 from weightlint.rank_folder import find_ranks, open_ranks
 from weightlint.reader import Reader, unreadable
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from weightlint.store import Store
 
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
-_FIRST = Value("u16", 0)
 _DOWNLOADS = ".cache/huggingface/download"
 _BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler|openvino_)")
 
@@ -50,7 +48,7 @@ def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint
         config=config.raw,
         config_path=config.path,
         format=form.name,
-        keys=_keys(index),
+        keys=own_keys(index),
     )
 
 
@@ -85,6 +83,10 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     index = reader.read_all([file for file in files if format_of(file) is form])
     known = {file for model in models for file in model}
     strays = reader.read_all([file for file in present if file not in known])
+    beside = [open_files(store, model, target=target) for model in models[1:]]
+    for companion in (it for it in beside if it.is_companion):
+        strays.extend(companion.index)
+        reader.faults += (fault for fault in companion.faults if fault.file != companion.config_path)
     return Checkpoint(
         target=target,
         store=store,
@@ -98,8 +100,8 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         config=config.raw,
         config_path=config.path,
         format=form.name if form else "safetensors",
-        keys=_keys(index),
-        others=tuple(open_files(store, model, target=target) for model in models[1:]),
+        keys=own_keys(index),
+        others=tuple(it for it in beside if not it.is_companion),
     )
 
 
@@ -117,14 +119,6 @@ def _members(form: Format | None, present: Sequence[str]) -> Sequence[Sequence[s
     """Tell the files of a format apart into models, without Mistral's own set beside Hugging Face's."""
     first = [name for name in present if not is_second_set(name)] or present
     return form.models(first) if form else [[]]
-
-
-def _keys(index: Index) -> dict[str, Value]:
-    """Return the typed values of the first file, or of the one that says so: what a model says of itself."""
-    first = next((file for file in index.files if file.metadata.get("split.no") == _FIRST), None)
-    first = first or next(iter(index.files), None)
-    values = first.metadata.items() if first else ()
-    return {key: value for key, value in values if isinstance(value, Value)}
 
 
 def _format(it: WeightMap) -> Format | None:

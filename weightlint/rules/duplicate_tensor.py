@@ -1,7 +1,6 @@
 """The same tensor, or a second set of weights, is there twice.
 
-Checks: names that stand in several files; tensor files that repeat what the indexed shards hold; several GGUF models
-in one folder.
+Checks: names in several files; files that repeat what the indexed shards hold; several GGUF models in one folder.
 Matters: loaders keep whichever comes last, in an order that nobody chose.
 Example: o_proj.weight of layer 2 is in shard 1 and in shard 2, with different bytes.
 Cure: keep one file of each tensor: delete the stray one, or name the right one in the index.
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.checkpoint import Checkpoint
     from weightlint.finding import Finding
 
 
@@ -50,8 +48,9 @@ def _second_set(case: Case) -> Iterator[Finding]:
     again = {file: names for file, names in by_file.items() if all(name in rows for name in names)}
     if again:
         names = [name for group in again.values() for name in group]
+        beside = "indexed shards" if case.checkpoint.map else "model"
         yield RULE.finding(
-            f"{len(again):,} files beside the indexed shards hold {len(names):,} of their tensors again: "
+            f"{len(again):,} files beside the {beside} hold {len(names):,} of their tensors again: "
             "loaders that read every file load them twice",
             level=Level.WARNING,
             place=Place(tensors=tuple(patterns(names)), files=tuple(again)),
@@ -81,9 +80,9 @@ def _unfiltered(case: Case, second: list[str]) -> Iterator[Finding]:
 def _other_models(case: Case) -> Iterator[Finding]:
     """Tell of further GGUF models in the folder that have the same tensor names."""
     rows = case.index.rows
-    others = [it for it in case.checkpoint.others if it.format == "gguf" and not _is_companion(it)]
+    others = [it for it in case.checkpoint.others if it.format == "gguf"]
     again = [(it, names) for it in others if (names := [name for name in it.index.names if name in rows])]
-    if not again or _is_companion(case.checkpoint):
+    if not again:
         return
     files = [it.index.files[0].path for it in (case.checkpoint, *(it for it, _ in again))]
     names = list(dict.fromkeys(name for _, group in again for name in group))
@@ -95,12 +94,6 @@ def _other_models(case: Case) -> Iterator[Finding]:
         count=len(names),
         cure="keep one model in a folder; llama.cpp, which is given a file, is not concerned",
     )
-
-
-def _is_companion(it: Checkpoint) -> bool:
-    """Tell adapters, projectors and importance matrices, which lie beside a model by design."""
-    kind, arch = it.keys.get("general.type"), it.keys.get("general.architecture")
-    return (kind is not None and kind.value != "model") or (arch is not None and arch.value == "clip")
 
 
 RULE = Rule(
