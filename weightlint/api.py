@@ -11,8 +11,8 @@ from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
 from weightlint.finding import Facts, Report
-from weightlint.keys import Keys
 from weightlint.inspection import Family, Inspection, families
+from weightlint.keys import Keys
 from weightlint.names import natural
 from weightlint.opening import DIALECTS, QUANTS, configure, open_cases
 from weightlint.target import open_target

@@ -71,8 +71,8 @@ class Ledger:
             rows = self.extra[template]
             self.take_extra(template, [coord for coord, row in rows.items() if explained(index.names[row])])
         for slot, kinds in list(self.misfits.items()):
-            for kind, rows in list(kinds.items()):
-                if all(explained(index.names[row]) for row in rows):
+            for kind, misfits in list(kinds.items()):
+                if all(explained(index.names[row]) for row in misfits):
                     self.take_misfits(slot, kind)
 
     def drop_missing(self, names: AbstractSet[str]) -> int:

@@ -33,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
     if case.spelling is not None and (case.spelling.dialect or case.spelling.prefixes):
         yield _whole(case)
     groups: dict[tuple[str, str], list[Pair]] = {}
-    for slot in [it for it in case.ledger.missing if it.need is Presence.REQUIRED or it.absent is not None]:
+    for slot in [slot for slot in case.ledger.missing if _is_missed(case, slot)]:
         found = _nearest(case, slot)
         if found is not None:
             template, coords = found
@@ -42,6 +42,12 @@ def check(case: Case) -> Iterator[Finding]:
             groups.setdefault(change(slot.template, template), []).append((slot, template, coords))
     for (old, new), pairs in groups.items():
         yield _renamed(case, old, new, pairs)
+
+
+def _is_missed(case: Case, slot: Slot) -> bool:
+    """Tell whether the absence of a tensor is judged: it is required, or optional as a set."""
+    whole = slot.absent not in {None, "part"}
+    return slot.need is Presence.REQUIRED or whole or (slot.absent == "part" and slot in case.joined.matched)
 
 
 def _whole(case: Case) -> Finding:

@@ -66,7 +66,11 @@ def _of_ggml(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) 
         "llama.cpp refuses the file, ik_llama.cpp reads it"
         if foreign
         else "llama.cpp loads the file and dies at the first token"
-        + (": norms, biases and factors are computed in F32 only" if plain else ": it cannot multiply by such a matrix")
+        + (
+            ": norms, biases and factors are computed in F32 only"
+            if plain
+            else ": it cannot multiply by such a matrix"
+        )
     )
     return RULE.finding(
         f"{subject} stored as {found}; {ending}",

@@ -49,7 +49,9 @@ def check(case: Case) -> Iterator[Finding]:
         )
     words = case.wording
     if turned:
-        yield _finding(case, turned, "{} transposed", f"transpose it: weights are stored as {words.dims(['out', 'in'])}")
+        yield _finding(
+            case, turned, "{} transposed", f"transpose it: weights are stored as {words.dims(['out', 'in'])}"
+        )
 
 
 def _other(case: Case, slot: Slot, kind: Kind) -> tuple[str, str]:
