@@ -139,3 +139,75 @@ class Split:
         for number, part in enumerate(self.parts, 1):
             part.write(folder / self.name(number))
         return folder / self.name(1)
+
+
+def llama(layers: int = 2, *, type_: str = "F16") -> GgufFile:
+    """Return a whole llama model with everything that llama.cpp asks for: 3 + 9 tensors per layer."""
+    hidden, inner, heads, kv_heads, vocab = 64, 96, 4, 2, 32
+    sizes: dict[str, object] = {
+        "block_count": layers,
+        "context_length": 64,
+        "embedding_length": hidden,
+        "feed_forward_length": inner,
+        "attention.head_count": heads,
+        "attention.head_count_kv": kv_heads,
+        "rope.dimension_count": hidden // heads,
+        "vocab_size": vocab,
+    }
+    keys: list[Key] = [("general.architecture", "str", "llama"), ("general.name", "str", "toy")]
+    keys += [(f"llama.{key}", "u32", value) for key, value in sizes.items()]
+    keys += [("llama.attention.layer_norm_rms_epsilon", "f32", 1e-5), ("llama.rope.freq_base", "f32", 1e4)]
+    keys += [("tokenizer.ggml.model", "str", "no_vocab")]
+    block = {
+        "attn_norm": (hidden,),
+        "attn_q": (hidden, hidden),
+        "attn_k": (hidden, hidden // heads * kv_heads),
+        "attn_v": (hidden, hidden // heads * kv_heads),
+        "attn_output": (hidden, hidden),
+        "ffn_norm": (hidden,),
+        "ffn_gate": (hidden, inner),
+        "ffn_up": (hidden, inner),
+        "ffn_down": (inner, hidden),
+    }
+    shapes = {"token_embd": (hidden, vocab), "output_norm": (hidden,), "output": (hidden, vocab)}
+    shapes |= {f"blk.{layer}.{name}": ne for layer in range(layers) for name, ne in block.items()}
+    tensors = [
+        GgufTensor(f"{name}.weight", ne, "F32" if len(ne) == 1 else type_) for name, ne in shapes.items()
+    ]
+    return GgufFile(keys, tensors)
+
+
+def write(recipe: dict[str, Any], folder: Path) -> None:
+    """Write the llama model as a recipe asks: in parts, with keys and offsets changed."""
+    whole = llama()
+    parts = Split(whole, recipe["parts"]).parts if "parts" in recipe else [whole]
+    for edit in recipe.get("keys", ()):
+        at = edit.get("part", 1) - 1
+        kept = [key for key in parts[at].keys if key[0] != edit["key"]]
+        new = [(edit["key"], edit["type"], edit["value"])] if "value" in edit else []
+        alignment = edit["value"] if edit["key"] == "general.alignment" else parts[at].alignment
+        parts[at] = replace(parts[at], keys=[*kept, *new], alignment=alignment)
+    for edit in recipe.get("offsets", ()):
+        offsets = parts[0].packed()
+        offsets[edit["tensor"]] += edit["add"]
+        parts[0] = replace(parts[0], offsets=offsets)
+    for at, part in enumerate(parts, 1):
+        part.write(folder / (f"toy-{at:05d}-of-{len(parts):05d}.gguf" if "parts" in recipe else "toy.gguf"))
+    for name in recipe.get("beside", ()):
+        BESIDE[name].write(folder / f"{name}.gguf")
+
+
+BESIDE = {
+    "mmproj-toy": GgufFile(
+        [("general.architecture", "str", "clip"), ("general.type", "str", "mmproj")],
+        [GgufTensor("v.blk.0.attn_q.weight", (64, 64), "F16")],
+    ),
+    "toy-lora": GgufFile(
+        [("general.architecture", "str", "llama"), ("general.type", "str", "adapter")],
+        [
+            GgufTensor("blk.0.attn_q.weight.lora_a", (64, 4)),
+            GgufTensor("blk.0.attn_q.weight.lora_b", (4, 64)),
+        ],
+    ),
+}
+"""Files that lie beside a model and are none: a vision projector, an adapter."""

@@ -11,8 +11,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import gguf_toy
 import pytest
-from toy import config, edited, toy
+from toy import config, damage, edited, toy
 
 from weightlint.api import RULES, check
 from weightlint.drawer import Drawer
@@ -24,12 +25,21 @@ def recipe(name: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "cases" / name / "recipe.toml").read_text())
 
 
-def run(name: str, folder: Path) -> tuple[list[str], str]:
-    asked = recipe(name)
+def write(asked: dict[str, Any], folder: Path) -> None:
+    if "gguf" in asked:
+        gguf_toy.write(asked["gguf"], folder)
+        for edit in asked.get("edits", ()):
+            damage(folder, edit)
+        return
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
-    made.write(folder / "ckpt")
+    made.write(folder)
+
+
+def run(name: str, folder: Path) -> tuple[list[str], str]:
+    asked = recipe(name)
+    write(asked, folder / "ckpt")
     report = check(str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"))
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)

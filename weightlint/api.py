@@ -87,8 +87,12 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
         configure(case, config)
         if case.config is not None:
             case.arch = case.config.prefix if isinstance(case.config, Keys) else schemas.detect(case.config)
-        rows = sorted(families(case.index), key=lambda family: natural(family.pattern))
-    return Inspection(_facts([case], time.perf_counter() - began), tuple(rows))
+        checkpoint = case.checkpoint
+        found = families(case.index, ggml=checkpoint.format == "gguf")
+        rows = sorted(found, key=lambda family: natural(family.pattern))
+    facts = _facts([case], time.perf_counter() - began)
+    others = tuple(it.index.files[0].path for it in checkpoint.others if it.index.files)
+    return Inspection(facts, tuple(rows), checkpoint.keys, others)
 
 
 def snapshot(target: str, output: str) -> int:

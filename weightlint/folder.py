@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
-from weightlint.checkpoint import Checkpoint
+from weightlint.checkpoint import Checkpoint, own_keys
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
 from weightlint.foreign import AGAIN
 from weightlint.format import FORMATS, format_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
-from weightlint.metadata import Value
 from weightlint.names import patterns
 from weightlint.reader import Reader, unreadable
 from weightlint.weight_map import WeightMap, by_file
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 MAX_CONFIG = 1 << 26
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
-_FIRST = Value("u16", 0)
 _DOWNLOADS = ".cache/huggingface/download"
 _BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler)")
 
@@ -48,7 +46,7 @@ def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint
         faults=(*reader.faults, *faults),
         config=config,
         format=form.name,
-        keys=_keys(index),
+        keys=own_keys(index),
     )
 
 
@@ -80,6 +78,10 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     index = reader.read_all([file for file in files if format_of(file) is form])
     known = {file for model in models for file in model}
     strays = reader.read_all([file for file in present if file not in known])
+    beside = [open_files(store, model, target=target) for model in models[1:]]
+    for companion in (it for it in beside if it.is_companion):
+        strays.extend(companion.index)
+        reader.faults += (fault for fault in companion.faults if fault.file != companion.config_path)
     return Checkpoint(
         target=target,
         store=store,
@@ -92,8 +94,8 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         faults=(*faults, *reader.faults),
         config=config,
         format=form.name if form else "safetensors",
-        keys=_keys(index),
-        others=tuple(open_files(store, model, target=target) for model in models[1:]),
+        keys=own_keys(index),
+        others=tuple(it for it in beside if not it.is_companion),
     )
 
 
@@ -105,14 +107,6 @@ def _preferred(names: Sequence[str]) -> tuple[Format | None, list[str]]:
         if form is not None:
             groups.setdefault(form.name, (form, []))[1].append(name)
     return min(groups.values(), key=lambda group: group[0].order, default=(None, []))
-
-
-def _keys(index: Index) -> dict[str, Value]:
-    """Return the typed values of the first file, or of the one that says so: what a model says of itself."""
-    first = next((file for file in index.files if file.metadata.get("split.no") == _FIRST), None)
-    first = first or next(iter(index.files), None)
-    values = first.metadata.items() if first else ()
-    return {key: value for key, value in values if isinstance(value, Value)}
 
 
 def _format(it: WeightMap) -> Format | None:

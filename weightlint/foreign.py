@@ -40,8 +40,13 @@ _REFUSALS = (
 )
 _UNPACK = "unpack it"
 _CONVERT = "convert it to safetensors"
+_OLD = "a GGML file, from before GGUF"
 _MAGICS: Sequence[tuple[bytes, str, str]] = (
     (b"GGUF", "a GGUF file", "give it the name that it deserves, ending in .gguf"),
+    *(
+        (magic, _OLD, "convert the model again with a current converter")
+        for magic in (b"lmgg", b"fmgg", b"tjgg")
+    ),
     (b"PK\x03\x04", "a ZIP archive, as torch.save writes", _CONVERT),
     (b"PK\x05\x06", "an empty ZIP archive", AGAIN),
     (b"\x1f\x8b", "a gzip file", _UNPACK),
@@ -74,6 +79,9 @@ def recognise(head: bytes, size: int, *, wanted: str) -> Guess | None:
     for magic, what, cure in _MAGICS:
         if head.startswith(magic):
             return Guess(what, cure)
+    length = int.from_bytes(head[:8], "little")
+    if "safetensors" not in wanted and head[8:9] == b"{" and 2 <= length <= size - 8:
+        return Guess("a safetensors file", "give it the name that it deserves, ending in .safetensors")
     if not head.strip(b"\0"):
         return _zeros(head, size)
     return _text(head, json_is_foreign="JSON" not in wanted)

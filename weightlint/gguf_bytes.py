@@ -23,18 +23,28 @@ MAX_TEXT = 1 << 30
 MAX_ITEMS = 1 << 30
 """Items of an array, as llama.cpp allows."""
 
+REWRITE = "write the file again with llama.cpp's converter or the gguf package, or download it again"
+
 
 class BadGgufError(Exception):
-    """The header cannot be read on, because of what stands at byte `at` of the file."""
+    """The header cannot be read on, because of what stands at byte `at` of the file, in its part `place`."""
 
-    def __init__(self, message: str, at: int, kind: FaultKind = FaultKind.MALFORMED) -> None:
+    def __init__(
+        self, message: str, at: int, kind: FaultKind = FaultKind.MALFORMED, *, place: str = ""
+    ) -> None:
         super().__init__(message)
         self.at = at
         self.kind = kind
+        self.place = place
 
     def within(self, place: str) -> BadGgufError:
         """Return this error with the part of the header in which it was met."""
-        return BadGgufError(f"{place}: {self}", self.at, self.kind)
+        return BadGgufError(str(self), self.at, self.kind, place=place)
+
+    @property
+    def told(self) -> str:
+        """Return where and what, in words that follow `the header is broken`."""
+        return f"at byte {self.at:,}{', in ' if self.place else ''}{self.place}: {self}"
 
 
 class Cursor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from weightlint import metadata
 from weightlint.finding import printable
-from weightlint.gguf_bytes import MAX_ITEMS, BadGgufError
+from weightlint.gguf_bytes import MAX_ITEMS, REWRITE, BadGgufError
 from weightlint.index import Fault, FaultKind
 from weightlint.metadata import Value
 
@@ -31,7 +31,6 @@ MAX_KEYS = 65_536
 MAX_KEPT = 1 << 24
 """Bytes of texts and numbers of one file that are kept; the values after that are None."""
 
-REWRITE = "write the file again with llama.cpp's converter or the gguf package, or download it again"
 _CODES = ("B", "b", "H", "h", "I", "i", "f", "B", "", "", "Q", "q", "d")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.finding import counted, printable
 from weightlint.ggml import BY_NAME, IK_ONLY
+from weightlint.gguf_bytes import REWRITE
 from weightlint.index import Fault, FaultKind
 from weightlint.names import patterns
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from weightlint.index import Kind
 
-REWRITE = "write the file again with llama.cpp's converter or the gguf package, or download it again"
 ALIGNMENTS = tuple(1 << bit for bit in range(13))
 """Alignments in bytes that a writer may have used without saying so: up to a page."""
 

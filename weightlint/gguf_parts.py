@@ -1,4 +1,4 @@
-"""Names of GGUF files: which of them are parts of one split model, and which are no language model.
+"""Names of GGUF files: which of them are parts of one split model.
 
 llama.cpp names a part `<base>-%05d-of-%05d.gguf`, counted from 1 (llama_split_path in src/llama.cpp), and
 finds the others by that name alone.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _PART = re.compile(r"(?P<base>.*)-(?P<at>\d{1,9})-of-(?P<of>\d{1,9})\.gguf", re.DOTALL)
-_COMPANION = re.compile(r"mmproj|^imatrix|imatrix\.gguf$", re.IGNORECASE)
+_COMPANION = re.compile(r"mmproj|imatrix|lora|adapter", re.IGNORECASE)
 
 
 class Part(NamedTuple):
@@ -45,12 +45,11 @@ def part_name(base: str, at: int, of: int) -> str:
 def models(names: Sequence[str]) -> list[list[str]]:
     """Tell the files of a folder apart into models, in natural order.
 
-    Vision projectors and importance matrices lie beside a model and are none, unless nothing else
-    is there. Parts beyond the number that their own name gives belong to no model.
+    Those that by name are adapters, projectors or importance matrices come last. Parts beyond the
+    number that their own name gives belong to no model.
     """
-    weights = [name for name in names if not _COMPANION.search(name)] or list(names)
     series: dict[object, list[str]] = defaultdict(list)
-    for name in sorted(weights, key=natural):
+    for name in sorted(names, key=lambda name: (bool(_COMPANION.search(name)), natural(name))):
         it = part(name)
         if it is None or it.at <= it.of:
             series[name if it is None else (it.base, it.of)].append(name)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from weightlint import gguf_parts
 from weightlint.finding import printable
 from weightlint.foreign import AGAIN, HEAD, recognise
-from weightlint.gguf_bytes import BadGgufError, Cursor
-from weightlint.gguf_faults import Parsed, header
-from weightlint.gguf_keys import REWRITE, Keys
+from weightlint.gguf_bytes import REWRITE, BadGgufError, Cursor
+from weightlint.gguf_faults import header
+from weightlint.gguf_keys import Keys
+from weightlint.gguf_parsed import MAGIC, Parsed
 from weightlint.gguf_tensors import Tensors
 from weightlint.index import Fault, FaultKind, Header
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from weightlint.format import Format
     from weightlint.store import Blob
 
-MAGIC = b"GGUF"
 NEWEST = 3
 """Version that is known; llama.cpp reads 2 and 3."""
 
@@ -65,8 +65,8 @@ def _refused(path: str, order: str, version: int) -> Fault | None:
     """Say why llama.cpp on this machine takes no file of this version and byte order."""
     here = "<" if sys.byteorder == "little" else ">"
     if not 1 <= version <= NEWEST:
-        newer = " newer than any known," if version > NEWEST else ""
-        what, cure = f"is of GGUF version {version:,},{newer} which this version does not read", AGAIN
+        newer = "newer than any known" if version > NEWEST else "which there is not"
+        what, cure = f"is of GGUF version {version:,}, {newer}", AGAIN
     elif version == 1:
         what, cure = "is of GGUF version 1, which llama.cpp reads no longer", REWRITE
     elif order != here:
@@ -81,20 +81,20 @@ def _refused(path: str, order: str, version: int) -> Fault | None:
 
 def _foreign(head: bytes, size: int, path: str) -> Fault:
     guess = recognise(head, size, wanted="GGUF")
-    what = guess.what if guess else f"begins with {printable(repr(head[:4]), limit=40)}, not with {MAGIC!r}"
-    message = f"{path} is no GGUF file{f' but {what}' if guess else f': it {what}'}"
+    begins = f": it begins with '{printable(head[:4].decode('latin-1'))}', not with '{MAGIC.decode()}'"
+    message = f"{path} is no GGUF file{f' but {guess.what}' if guess else begins}"
     cure = guess.cure if guess else AGAIN
     return Fault(kind=FaultKind.FOREIGN, file=path, message=message, cure=cure, lost=True)
 
 
 def _broken(path: str, error: BadGgufError) -> Fault:
     what = "ends inside its header" if error.kind is FaultKind.TORN else "has a broken header"
-    message = f"{path} {what}, at byte {error.at:,}, {error}"
+    message = f"{path} {what} {error.told}"
     return Fault(kind=error.kind, file=path, message=message, cure=AGAIN, lost=True)
 
 
 def _either(early: Fault, error: BadGgufError) -> Fault:
-    message = f"{early.message}; nor can it be read in that way, at byte {error.at:,}, {error}"
+    message = f"{early.message}; nor can it be read in that way {error.told}"
     return replace(early, message=message, lost=True)
 
 
