@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from weightlint.index import FaultKind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
@@ -94,7 +96,8 @@ def opened(case: Case) -> Ledger:
     ledger.extra = {template: dict(rows) for template, rows in joined.extra.items()}
     ledger.misfits = {slot: dict(kinds) for slot, kinds in joined.misfits.items()}
     checkpoint = case.checkpoint
-    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps()):
+    in_parts = any(fault.kind is FaultKind.SPLIT for fault in checkpoint.faults)
+    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps() or in_parts):
         ledger.missing.clear()
     ledger.drop_missing(case.lost_names)
     return ledger
