@@ -33,8 +33,8 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 class KeyFault:
     """One key that is wrong: what is, what was expected, what was found.
 
-    `otherwise` is what the loader does. `tensors` are names that contradict the key, `explains` tells
-    which other names have no fault of their own then.
+    `otherwise` is what the loader does. `tensors` are names that contradict the key; `covers` and
+    `explains` tell which other keys and names have no fault of their own then.
     """
 
     key: str
@@ -45,6 +45,7 @@ class KeyFault:
     level: str = "error"
     cure: str | None = None
     tensors: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
     explains: tuple[Ignore, ...] = ()
 
 
@@ -53,7 +54,7 @@ def key_faults(schema: Schema, keys: Keys, names: Collection[str]) -> Iterator[K
     told: set[str] = set()
     for fault in _all(schema, keys, names):
         if fault.key not in told:
-            told.add(fault.key)
+            told |= {fault.key, *fault.covers}
             yield fault
 
 
@@ -188,6 +189,7 @@ def _checked(scope: Scope, check: Check, keys: Keys, names: Collection[str]) -> 
         level=check.level,
         cure=check.cure,
         tensors=tuple(there),
+        covers=check.covers,
         explains=explains,
     )
 

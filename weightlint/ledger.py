@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from weightlint.index import FaultKind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
@@ -71,8 +73,8 @@ class Ledger:
             family = self.extra[template]
             self.take_extra(template, [coord for coord, row in family.items() if explained(index.names[row])])
         for slot, kinds in list(self.misfits.items()):
-            for kind, rows in list(kinds.items()):
-                if all(explained(index.names[row]) for row in rows):
+            for kind, misfits in list(kinds.items()):
+                if all(explained(index.names[row]) for row in misfits):
                     self.take_misfits(slot, kind)
 
     def drop_missing(self, names: AbstractSet[str]) -> int:
@@ -94,7 +96,8 @@ def opened(case: Case) -> Ledger:
     ledger.extra = {template: dict(rows) for template, rows in joined.extra.items()}
     ledger.misfits = {slot: dict(kinds) for slot, kinds in joined.misfits.items()}
     checkpoint = case.checkpoint
-    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps() or case.lacks_ranks):
+    in_parts = any(fault.kind is FaultKind.SPLIT for fault in checkpoint.faults) or case.lacks_ranks
+    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps() or in_parts):
         ledger.missing.clear()
     ledger.drop_missing(case.lost_names)
     return ledger

@@ -173,7 +173,7 @@ def _merged(mine: dict[str, Any], depth: int) -> dict[str, Any]:
         out[key] = [*base.get(key, ()), *mine.get(key, ())]
     for key in ("layout", "check"):
         own = {it["name"] for it in mine.get(key, ())}
-        out[key] = [it for it in base.get(key, ()) if it["name"] not in own] + list(mine.get(key, ()))
+        out[key] = [*mine.get(key, ()), *(it for it in base.get(key, ()) if it["name"] not in own)]
     out["fp32"] = {"names": [*base.get("fp32", {}).get("names", ()), *mine.get("fp32", {}).get("names", ())]}
     return out
 
@@ -189,6 +189,7 @@ __all__ = [
     "folder",
     "load",
     "names",
+    "parse",
     "path",
     "read",
     "recognise",

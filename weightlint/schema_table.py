@@ -58,8 +58,8 @@ class Check:
     """A condition that a loader makes, or should make, over the config.
 
     `holds` must be true where `when` is and the tensors `has` are there and `lacks` are not; `key` is to
-    blame if it is not, `otherwise` says what the loader does then. `explains` are patterns of tensors
-    whose symptoms have the same cause.
+    blame if it is not, `otherwise` says what the loader does then. `covers` are keys and `explains`
+    patterns of tensors whose faults have the same cause.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Check:
     when: str = "True"
     has: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     cure: str | None = None
 
@@ -146,10 +147,8 @@ def _dtypes(table: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _check(entry: Mapping[str, Any]) -> Check:
-    values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()
-    }
-    return Check(**values)
+    read: dict[str, Any] = {key: tuple(it) if isinstance(it, list) else it for key, it in entry.items()}
+    return Check(**read)
 
 
 def _lines(block: Mapping[str, Any]) -> list[Line]:

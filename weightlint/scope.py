@@ -121,6 +121,15 @@ class Scope:
                 out.add(name)
         return out
 
+    def sources(self, text: str | int) -> set[str]:
+        """Return the fields that an expression comes down to, and those of defaults that stand in for one."""
+        out = self.fields_of(text)
+        for name in sorted(out):
+            spec = self.schema.fields.get(name, _PLAIN)
+            if spec.default is not None and not self.config.find(name, self.schema.scope)[0]:
+                out |= self.fields_of(spec.default)
+        return out
+
     def axis(self, name: str) -> Axis:
         """Return the numbers of an axis of the schema, computed once."""
         if name not in self.axes:
@@ -155,8 +164,11 @@ class Scope:
         first, last = ends if len(ends) == 2 else (0, *ends)
         limit = MAX_LAYERS if name == "layer" else MAX_AXIS
         if last - first > limit or last > MAX_INT or first < 0:
-            blamed = sorted(self.fields_of(f"[{matched[1]}]"))[-1:] or [spec]
-            raise BadFieldError(blamed[0], f"gives {last - first:,} of {name}, the limit is {limit:,}")
+            fields = sorted(self.fields_of(f"[{matched[1]}]"))
+            raise BadFieldError(
+                max(fields, key=self, default=spec),
+                f"gives {last - first:,} of {name}, the limit is {limit:,}",
+            )
         return tuple(range(first, last))
 
     def _ends(self, text: str) -> list[Any]:

@@ -49,7 +49,7 @@ def _from_shapes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any
                 continue
             for text, said, found in zip(slot.formula, slot.shape, shape, strict=True):
                 if said != found:
-                    for name in scope.fields_of(text):
+                    for name in scope.sources(text):
                         value = _solved(case, text, name, found)
                         if value is not None:
                             yield len(rows), (name, value)

@@ -17,13 +17,14 @@ class Wording:
     """Words for one kind of checkpoint.
 
     `dims` writes a row-major shape or its formula as the files do, `order` says which order that is
-    where it is not row-major; `correct` says how to change a config; `agree` and `refetch` are cures that
+    where it is not row-major; `source` is what gives a value, `correct` says how to change a config; `agree` and `refetch` are cures that
     fit a config and tensors that contradict each other, and a tensor that is absent. `refuses` says what
     the loader makes of a tensor that nobody asked for.
     """
 
     dims: Callable[[Sequence[object]], str]
     order: str
+    source: str
     correct: str
     agree: str
     refetch: str
@@ -41,6 +42,7 @@ def _ggml(shape: Sequence[object]) -> str:
 CONFIG = Wording(
     dims=_row_major,
     order="",
+    source="config",
     correct=", or take the config.json and the files of one revision",
     agree="take config.json and weights of one revision; if the config is right, download this shard again",
     refetch="download the shard again that should hold it; if no shard ever did, export the checkpoint again",
@@ -48,6 +50,7 @@ CONFIG = Wording(
 GGUF = Wording(
     dims=_ggml,
     order=" in ggml order",
+    source="key",
     correct=" with gguf-set-metadata, or convert the original again",
     agree="convert the original again with convert_hf_to_gguf.py; if only a key is wrong, correct it with "
     "gguf-set-metadata",

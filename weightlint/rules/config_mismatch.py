@@ -124,7 +124,7 @@ def _misfit(case: Case, refit: Refit) -> Finding:
         count=len(names),
         expected=said,
         found=f"{len(names):,} tensors that fit {name} = {fits}",
-        cure=f"set {name} to {fits}{case.wording.correct}; if the {case.config.noun} is right, the named tensors are "
+        cure=f"set {name} to {fits}{case.wording.correct}; if the {case.wording.source} is right, the named tensors are "
         "missing or foreign",
     )
 

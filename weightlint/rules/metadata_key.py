@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
+from weightlint.index import FaultKind
 from weightlint.key_faults import key_faults, still, stopping, unknown
-from weightlint.keys import Keys
+from weightlint.keys import ARCHITECTURE, Keys
 from weightlint.rule import Rule
 from weightlint.schema import architectures
 
@@ -36,7 +37,7 @@ OTHERWISE = {
 
 def check(case: Case) -> Iterator[Finding]:
     """Report each key that is at fault, and take the tensors that it explains."""
-    if not isinstance(case.config, Keys):
+    if not isinstance(case.config, Keys) or _is_broken(case):
         return
     if case.schema is None:
         strange = unknown(case.config, architectures())
@@ -51,6 +52,17 @@ def check(case: Case) -> Iterator[Finding]:
         said.append(stopping(case.bad_field, case.schema))
     for fault in said:
         yield _finding(case, case.config, fault)
+
+
+def _is_broken(case: Case) -> bool:
+    """Tell whether a file or part is broken or absent: its keys are judged when it is whole.
+
+    Only the first part of a split has keys of the model; without it, what is there says nothing.
+    """
+    keys = case.checkpoint.keys
+    faults = [fault for fault in case.checkpoint.faults if fault.kind is not FaultKind.ODD]
+    later = ARCHITECTURE not in keys and "split.count" in keys
+    return bool(faults or case.checkpoint.absent or later)
 
 
 def _consequences(case: Case, schema: Schema, keys: Keys) -> frozenset[str]:

@@ -49,7 +49,7 @@ def _optional(case: Case) -> Iterator[Finding]:
     gone = {*_whole_layers(case, case.joined.missing)}
     for slot in [slot for slot in case.ledger.missing if slot.need is not Presence.REQUIRED]:
         coords = {coord for coord in case.ledger.take_missing(slot) if not gone & {*coord[:1]}}
-        part = len(coords) < sum(not gone & {*coord[:1]} for coord in slot.coords())
+        part = slot in case.joined.matched
         if coords and slot.absent is not None and (part or slot.absent != "part"):
             level = Level.ERROR if part else Level[slot.absent.upper()]
             groups.setdefault((level, part, frozenset(coords)), {})[slot] = coords
@@ -62,7 +62,7 @@ def _silent(case: Case, group: Group, level: Level, *, part: bool) -> Finding:
     slot = next(iter(group))
     patterns = _patterns(group)
     subject = f"{patterns[0]} is" if count == 1 else f"{count:,} tensors are"
-    there = slot.count - len(group[slot])
+    there = len(case.joined.matched.get(slot, ()))
     others = f"{there:,} {'layer has' if there == 1 else 'layers have'} it" if part else slot.why
     return RULE.finding(
         f"{subject} absent, and {others}: the loader asks for none and answers differently without a word",
