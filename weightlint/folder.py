@@ -14,7 +14,7 @@ from weightlint.checkpoint import Checkpoint
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
 from weightlint.foreign import AGAIN
-from weightlint.format import FORMATS, format_of
+from weightlint.format import FORMATS, format_of, table_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
 from weightlint.metadata import Value
 from weightlint.names import patterns
@@ -24,7 +24,7 @@ from weightlint.weight_map import WeightMap, by_file
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weightlint.format import Format
+    from weightlint.format import Format, Tabled
     from weightlint.store import Store
 
 MAX_CONFIG = 1 << 26
@@ -63,6 +63,9 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     names = store.names()
     maps, faults = _maps(store, [wanted] if wanted else list(filter(weight_map.is_index, names)))
     form, present = _preferred(names)
+    table = None if wanted else table_of(names)
+    if table is not None and (form is None or table.order < form.order):
+        return _tabled(store, table, names, target=target)
     main = (
         _main(maps, names) if wanted or form is None else _main([it for it in maps if _of(it, form)], names)
     )
@@ -93,6 +96,23 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         format=form.name if form else "safetensors",
         keys=_keys(index),
         others=tuple(open_files(store, model, target=target) for model in models[1:]),
+    )
+
+
+def _tabled(store: Store, way: Tabled, names: Sequence[str], *, target: str) -> Checkpoint:
+    """Read a folder that has a table of its own."""
+    found = way.survey(store, names)
+    config, faults = _config(store)
+    return Checkpoint(
+        target=target,
+        store=store,
+        index=found.index,
+        map=found.map,
+        absent=tuple(found.absent),
+        unfinished=tuple(_unfinished(store, names)),
+        faults=(*faults, *found.faults),
+        config=config,
+        format=way.name,
     )
 
 

@@ -13,7 +13,7 @@ from weightlint.checkpoint import Checkpoint, collector_off
 from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
-from weightlint.format import FORMATS, Bundle, format_of
+from weightlint.format import FORMATS, Bundle, format_of, table_of
 
 if TYPE_CHECKING:
     from weightlint.store import Store
@@ -54,6 +54,8 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
             with store.open(name) as blob:
                 if bundle.claims(blob.read(0, HEAD)):
                     return bundle.unpack(blob, target=target)
+    if table_of([name]) is not None:
+        return open_folder(store, target=target)
     if not name.endswith((".json", ".json.gz")):
         form = format_of(name)
         return open_files(store, form.companions(name, store.names()) if form else [name], target=target)
