@@ -14,7 +14,7 @@ from weightlint.checkpoint import Checkpoint, is_second_set, own_keys
 from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
-from weightlint.format import FORMATS, format_of
+from weightlint.format import FORMATS, format_of, table_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
 from weightlint.names import patterns
 from weightlint.rank_folder import find_ranks, open_ranks
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from weightlint.config_file import ConfigFile
-    from weightlint.format import Format
+    from weightlint.format import Format, Tabled
     from weightlint.store import Store
 
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
@@ -64,6 +64,9 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     names = store.names()
     maps, faults = _maps(store, [wanted] if wanted else list(filter(weight_map.is_index, names)))
     form, present = _preferred(names)
+    table = None if wanted else table_of(names)
+    if table is not None and (form is None or table.order < form.order):
+        return _tabled(store, table, names, target=target)
     main = (
         _main(maps, names) if wanted or form is None else _main([it for it in maps if _of(it, form)], names)
     )
@@ -102,6 +105,24 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         format=form.name if form else "safetensors",
         keys=own_keys(index),
         others=tuple(it for it in beside if not it.is_companion),
+    )
+
+
+def _tabled(store: Store, way: Tabled, names: Sequence[str], *, target: str) -> Checkpoint:
+    """Read a folder that has a table of its own."""
+    found = way.survey(store, names)
+    config = find_config(store)
+    return Checkpoint(
+        target=target,
+        store=store,
+        index=found.index,
+        map=found.map,
+        absent=tuple(found.absent),
+        unfinished=tuple(_unfinished(store, names)),
+        faults=(*config.faults, *found.faults),
+        config=config.raw,
+        config_path=config.path,
+        format=way.name,
     )
 
 

@@ -33,8 +33,8 @@ _WEIGHTS = re.compile(
 """Keys under which training programs keep the weights; with `model0` Megatron's virtual stages."""
 
 _BESIDE = re.compile(
-    r".*(optim|sched|rng|scaler|random|hyper_param|callbacks|loops|dataloader|sampler|args|config|ema|history)"
-    r".*|(epoch|iteration|step|global_step|amp|trainer|metrics|loss)",
+    r"(.*_)?(optim[a-z]*|sched[a-z]*|rng|scaler|random|hyper|callbacks|loops|dataloader|sampler|args|config|history)"
+    r"(_.*)?|opt_state|(train_|trainer_)?state|epoch|iteration|step|global_step|amp|trainer|metrics|loss|chained_\d+",
     re.IGNORECASE,
 )
 """Keys of what training programs keep beside the weights."""
@@ -78,6 +78,11 @@ def find(value: object) -> StateDict:
     return _named(kept, holders, found)
 
 
+def is_beside(key: str) -> bool:
+    """Tell whether training programs keep something else than weights under a key."""
+    return _BESIDE.fullmatch(key) is not None
+
+
 def _parted(
     top: Sequence[tuple[str, Any]], holders: set[int]
 ) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
@@ -91,11 +96,11 @@ def _parted(
     rest: list[tuple[str, Any]] = []
     for key, value in top:
         if is_tensor(value):
-            weight = not (usual and _BESIDE.fullmatch(key))
+            weight = not (usual and is_beside(key))
         elif usual:
             weight = id(value) in holders and bool(_WEIGHTS.fullmatch(key))
         else:
-            weight = id(value) in holders and not _BESIDE.fullmatch(key)
+            weight = id(value) in holders and not is_beside(key)
         (kept if weight else rest).append((key, value))
     return kept, rest
 

@@ -95,8 +95,8 @@ def _listed(words: Sequence[str]) -> str:
     return ", ".join(words[:MAX_SHOWN]) + more
 
 
-def grouped(path: str, bad: Mapping[str, list[str]]) -> Iterator[Fault]:
-    """Tell of tensors that cannot be, by reason."""
+def grouped(path: str, bad: Mapping[str, list[str]], *, cure: str = SAVE) -> Iterator[Fault]:
+    """Tell of tensors that cannot be, by reason in words that follow `has`."""
     for reason, names in list(bad.items())[:MAX_GAP]:
         many = (
             f"{len(names):,} tensors of {path} have" if len(names) > 1 else f"{shown(names[0])} of {path} has"
@@ -106,11 +106,13 @@ def grouped(path: str, bad: Mapping[str, list[str]]) -> Iterator[Fault]:
             file=path,
             message=f"{many} {reason}",
             tensors=tuple(patterns(names)),
-            cure=SAVE,
+            cure=cure,
         )
     rest = [name for names in list(bad.values())[MAX_GAP:] for name in names]
     if rest:
-        yield malformed(path, f"has {len(rest):,} more tensors that contradict their storages", rest)
+        yield malformed(
+            path, f"has {len(rest):,} more tensors that contradict their storages", rest, cure=cure
+        )
 
 
 def strange_names(path: str, names: Sequence[str]) -> Iterator[Fault]:

@@ -74,7 +74,10 @@ def _whole(blob: Blob, path: str, parts: Sequence[Pickled]) -> Header:
     faults = [fault for part in (protocol, system, keys) for fault in untrusted(path, part)]
     notes = {"container": "legacy", "byteorder": _byte_order(system)}
     places = _Places(keys.stop)
-    if protocol.value != PROTOCOL or type(keys.value) is not list:
+    wrong = [what for part in (protocol, system, keys) for what in part.wrong]
+    if wrong:
+        faults.append(malformed(path, f"holds a pickle that {'; '.join(wrong)}", lost=True))
+    elif protocol.value != PROTOCOL or type(keys.value) is not list:
         faults.append(malformed(path, f"is no legacy file of protocol {PROTOCOL:,}", lost=True))
     else:
         faults += places.walk(blob, path, keys.value, _sizes(top))

@@ -29,10 +29,13 @@ DESCRIPTOR = 0x0008
 _FLAGS = DESCRIPTOR | 0x0800 | 0x0006
 """Flags without danger: descriptor, names in UTF-8, how hard deflate tried."""
 
+_MAX_VERSION = 63
+"""Version of the format that a reader needs, times ten, which zipfile understands."""
+
 _ENTRY = Struct("<4s6H3L5H2L")
 _LOCAL = Struct("<4s5H3L2H")
 _EXTRA = Struct("<2H")
-_FULL = 0xFFFFFFFF
+_FULL, _FULL_16 = 0xFFFFFFFF, 0xFFFF
 
 
 class Record(NamedTuple):
@@ -97,6 +100,9 @@ def _entries(blob: Blob, end: End) -> list[_Entry]:
         place = it[8], it[9], it[16]
         if _FULL in place:
             place = _wide(raw[extra_at : extra_at + it[11]], place)
+        if it[2] > _MAX_VERSION or it[13] not in {0, _FULL_16}:
+            message = f"has an entry for another ZIP reader or archive at byte {at:,} of its directory"
+            raise BadZipError(message)
         entries.append(_Entry(raw[name_at:extra_at], it[3], it[4], it[7], *place))
         at = extra_at + it[11] + it[12]
     if at != end.size or len(entries) != end.entries:

@@ -56,11 +56,14 @@ def find_end(blob: Blob) -> End:
     _, disk, first, here, count, size, start, _ = _END.unpack_from(tail, at)
     end = End(count, size, start, base + at, base + at + _END.size)
     locator = at - _LOCATOR.size
-    if locator >= 0 and tail.startswith(b"PK\x06\x07", locator):
-        end = _end_64(blob, end, _LOCATOR.unpack_from(tail, locator)[2])
-    elif disk or first or here != count:
-        message = "is one part of a ZIP archive in several parts"
-        raise BadZipError(message)
+    wide = locator >= 0 and tail.startswith(b"PK\x06\x07", locator)
+    if not {disk, first} <= ({0, _FULL_16} if wide else {0}) or here != count:
+        raise _several()
+    if wide:
+        _, disk, place, disks = _LOCATOR.unpack_from(tail, locator)
+        if disk or disks > 1:
+            raise _several()
+        end = _end_64(blob, end, place)
     _check_place(blob, end)
     return end
 
@@ -73,7 +76,9 @@ def _end_64(blob: Blob, end: End, at: int) -> End:
         if blob.read(max(before, 0), before + 4) == b"PK\x06\x06":
             raise prefixed(before - at)
         raise _torn()
-    _, _, _, _, _, _, _, count, size, start = _END_64.unpack(raw)
+    _, _, _, _, disk, first, here, count, size, start = _END_64.unpack(raw)
+    if disk or first or here != count:
+        raise _several()
     for short, full, wide in (
         (end.entries, _FULL_16, count),
         (end.size, _FULL_32, size),
@@ -88,14 +93,22 @@ def _end_64(blob: Blob, end: End, at: int) -> End:
 def _check_place(blob: Blob, end: End) -> None:
     """Refuse a directory that does not stand where the end record says, or is too large."""
     gap = end.directory_end - end.at - end.size
+    before = end.directory_end - end.size
+    if gap > 0 and blob.read(max(before, 0), before + 4) == b"PK\x01\x02":
+        raise prefixed(gap)
     if gap:
-        before = end.directory_end - end.size
-        if gap > 0 and blob.read(before, before + 4) == b"PK\x01\x02":
-            raise prefixed(gap)
-        raise _torn()
+        message = (
+            f"has lost or won bytes: its ZIP directory should end at byte {end.at + end.size:,}, "
+            f"its end record stands at {end.directory_end:,}"
+        )
+        raise BadZipError(message, FaultKind.TORN)
     if end.size > MAX_DIRECTORY:
         message = f"has a ZIP directory of {end.size:,} bytes, the limit is {MAX_DIRECTORY:,}"
         raise BadZipError(message)
+
+
+def _several() -> BadZipError:
+    return BadZipError("is one part of a ZIP archive in several parts")
 
 
 def _torn() -> BadZipError:
