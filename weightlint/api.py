@@ -27,20 +27,21 @@ def check(
     arch: str | None = None,
     config: str | None = None,
     schema: str | None = None,
+    dialect: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
 ) -> Report:
     """Check one checkpoint and return the report.
 
-    `target` is a folder, a tensor file, an index file or a snapshot. `select` and `ignore` are
-    rule names or prefixes of codes.
+    `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
+    names are to have. `select` and `ignore` are rule names or prefixes of codes.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
     """
     began = time.perf_counter()
     with collector_off():
-        cases = open_cases(str(target), arch=arch, config=config, schema=schema)
+        cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=dialect)
         findings, skips = judge(cases, select, ignore)
     facts = _facts(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
@@ -64,9 +65,7 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 
 
 def _dialect(case: Case) -> str | None:
-    if case.spelling is None:
-        return None
-    return case.spelling.dialect.name if case.spelling.dialect else "hf"
+    return None if case.spelling is None else case.spelling.dialect.name
 
 
 def _checked(case: Case) -> int:

@@ -40,7 +40,8 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling. `unexpanded` says why there is none.
+    files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
+    expectation.
     """
 
     checkpoint: Checkpoint
@@ -50,6 +51,7 @@ class Case:
     quant: Quant | None = None
     plain: Expected | None = None
     spelling: Spelling | None = None
+    wanted: str | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
     ledger: Ledger = field(default_factory=Ledger)

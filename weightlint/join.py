@@ -14,6 +14,7 @@ from weightlint.expected import Expected, Layout, Presence, Slot
 from weightlint.names import Coord, Template, fold
 
 if TYPE_CHECKING:
+    from weightlint.dtype import Shape
     from weightlint.index import Index, Kind
 
 Extra = dict[Template, dict[Coord, int]]
@@ -112,6 +113,12 @@ def misfit(index: Index, slot: Slot, rows: list[int]) -> dict[Kind, list[int]]:
 
 def fits(slot: Slot, kind: Kind) -> bool:
     """Tell whether a slot allows this dtype and shape; what is unknown is allowed."""
-    return (kind.shape is None or kind.shape == slot.shape) and (
+    return (kind.shape is None or slot.opaque or kind.shape == slot.shape or _padded(slot, kind.shape)) and (
         kind.dtype is None or kind.dtype in slot.dtypes
     )
+
+
+def _padded(slot: Slot, shape: Shape) -> bool:
+    """Tell whether a shape is that of a slot with more rows, filled up to a multiple."""
+    more = bool(slot.padding and shape) and shape[1:] == slot.shape[1:] and shape[0] > slot.shape[0]
+    return more and shape[0] % slot.padding == 0

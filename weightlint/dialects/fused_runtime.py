@@ -6,53 +6,52 @@ of its models. No loader reads them back; they reach a disk when somebody saves 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from weightlint.dialect import Dialect
+from weightlint.line import line, within
+from weightlint.move import Concat, Stack
 
-if TYPE_CHECKING:
-    from weightlint.expected import Expected
+RANKED = Concat(0, per_rank=True)
 
-EXPERTS = (("gate_proj", "up_proj", "down_proj"), ("w1", "w3", "w2"))
-FUSED = (
-    (("q_a_proj", "kv_a_proj_with_mqa"), "fused_qkv_a_proj"),
-    (("q_proj", "k_proj", "v_proj"), "qkv_proj"),
-    (("gate_proj", "up_proj"), "gate_up_proj"),
+LAYER = (
+    line(
+        ("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"),
+        "mlp.experts.w13_weight",
+        Stack(),
+        Concat(1, per_rank=True),
+    ),
+    line("mlp.experts.*.down_proj.weight", "mlp.experts.w2_weight", Stack()),
+    line(
+        ("block_sparse_moe.experts.*.w1.weight", "block_sparse_moe.experts.*.w3.weight"),
+        "block_sparse_moe.experts.w13_weight",
+        Stack(),
+        Concat(1, per_rank=True),
+    ),
+    line("block_sparse_moe.experts.*.w2.weight", "block_sparse_moe.experts.w2_weight", Stack()),
+    line(("self_attn.q_a_proj", "self_attn.kv_a_proj_with_mqa"), "self_attn.fused_qkv_a_proj", Concat(0)),
+    line(("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), "self_attn.qkv_proj", RANKED),
+    line(("mlp.gate_proj", "mlp.up_proj"), "mlp.gate_up_proj", RANKED),
+    line(
+        ("mlp.shared_experts.gate_proj", "mlp.shared_experts.up_proj"),
+        "mlp.shared_experts.gate_up_proj",
+        RANKED,
+    ),
+    line(
+        ("mlp.shared_expert.gate_proj", "mlp.shared_expert.up_proj"),
+        "mlp.shared_expert.gate_up_proj",
+        RANKED,
+    ),
 )
-
-
-def rewrite(expected: Expected) -> Expected:
-    """Stack the experts of a layer and fuse the projections that share an input."""
-    for pattern in [slot.pattern for slot in expected.slots]:
-        for gate, up, down in EXPERTS:
-            expected = _experts(expected, pattern, (gate, up, down))
-        for parts, into in FUSED:
-            first = f".{parts[0]}."
-            if first in pattern and "{expert}" not in pattern:
-                expected = expected.fuse(
-                    [pattern.replace(first, f".{part}.") for part in parts],
-                    pattern.replace(first, f".{into}."),
-                )
-    return expected
-
-
-def _experts(expected: Expected, pattern: str, names: tuple[str, str, str]) -> Expected:
-    gate, up, down = names
-    mark = f".{{expert}}.{down}.weight"
-    if mark not in pattern:
-        return expected
-    head, tail = pattern.split(mark)
-    both = [f"{head}.{{expert}}.{part}.weight{tail}" for part in (gate, up)]
-    expected = expected.fuse(both, f"{head}.{{expert}}.w13_weight{tail}")
-    expected = expected.stack(
-        f"{head}.{{expert}}.w13_weight{tail}", f"{head}.w13_weight{tail}", axis="expert"
-    )
-    return expected.stack(pattern, f"{head}.w2_weight{tail}", axis="expert")
-
 
 DIALECT = Dialect(
     name="fused_runtime",
     title="a running vLLM or SGLang model",
-    rewrite=rewrite,
     cure="save the model again from its Hugging Face class, or split the fused tensors back",
+    lines=within("model.layers.*.", "model.layers.*.", LAYER),
+    schemas=frozenset(
+        {"deepseek_v2", "deepseek_v3", "deepseek_v32", "llama", "mixtral", "qwen2_moe", "qwen3_moe"}
+    ),
+    marks=(".experts.w13_weight", ".gate_up_proj.weight", ".fused_qkv_a_proj.", ".qkv_proj."),
+    home=("model-rank-*-part-*.safetensors", "model-pp-*-tp-*-part-*.safetensors"),
+    rest=str,
+    scale=lambda weight: f"{weight}_scale_inv",
 )
