@@ -228,7 +228,7 @@ def test_only_broken_files_are_faults_not_a_usage_error() -> None:
     ("files", "said"),
     [
         ({}, "no *.safetensors"),
-        ({"m.gguf": b"GGUF"}, ".gguf"),
+        ({"m.bin": b"PK"}, ".bin"),
         ({"m.safetensors.incomplete": b""}, "m.safetensors.incomplete"),
     ],
 )

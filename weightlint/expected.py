@@ -43,7 +43,9 @@ class Slot:
     `pattern` names the tensors with `{axis}` placeholders; `boxes` are disjoint and together the
     domain, so that a ragged family needs several. `shape` is row-major `[out, in]`, `formula` the
     same as the schema writes it. `cut` and `stage` are the schema's hints for tensor and pipeline
-    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight.
+    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. `absent`
+    is how the absence of an optional tensor is judged; with `outer_ones`, outermost dimensions of 1 are
+    of no account. `parts` are the slots that a fused tensor is made of, in order.
     """
 
     pattern: str
@@ -54,12 +56,15 @@ class Slot:
     kind: str = "param"
     need: Presence = Presence.REQUIRED
     why: str | None = None
+    absent: str | None = None
+    outer_ones: bool = False
     tie: str | None = None
     cut: str | None = None
     stage: str | None = None
     quant: bool = True
     of: str | None = None
     origin: str = ""
+    parts: tuple[Slot, ...] = ()
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -252,7 +257,8 @@ class Expected:
         first = members[0]
         shape = list(first.shape)
         shape[dim] = sum(slot.shape[dim] for slot in members)
-        fused = replace(first, pattern=into, shape=tuple(shape), formula=())
+        made_of = tuple(part for slot in members for part in (slot.parts or (slot,)))
+        fused = replace(first, pattern=into, shape=tuple(shape), formula=(), parts=made_of)
         return self.drop(parts).add([fused])
 
     def stack(self, pattern: str, into: str, *, axis: str) -> Expected:

@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from weightlint import weight_map
-from weightlint.checkpoint import Checkpoint
+from weightlint.checkpoint import Checkpoint, is_second_set, own_keys
+from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
-from weightlint.foreign import AGAIN
 from weightlint.format import FORMATS, format_of, table_of
 from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
-from weightlint.metadata import Value
 from weightlint.names import patterns
+from weightlint.rank_folder import find_ranks, open_ranks
 from weightlint.reader import Reader, unreadable
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weightlint.config_file import ConfigFile
     from weightlint.format import Format, Tabled
     from weightlint.store import Store
 
-MAX_CONFIG = 1 << 26
 UNFINISHED = (".incomplete", ".part", ".partial", ".aria2", ".crdownload", ".tmp")
 _DOWNLOADS = ".cache/huggingface/download"
 _BESIDE = re.compile(r"(\.|adapter_|training_args|optimizer|scheduler|rng_state|scaler|openvino_)")
@@ -37,17 +37,18 @@ def open_files(store: Store, files: Sequence[str], *, target: str) -> Checkpoint
     """Read these files as a whole checkpoint, without looking at what lies beside them."""
     reader = Reader(store)
     index = reader.read_all(files)
-    config, faults = _config(store)
+    config = find_config(store)
     form = format_of(files[0]) or FORMATS["safetensors"]
     return Checkpoint(
         target=target,
         store=store,
         index=index,
         absent=tuple(reader.absent),
-        faults=(*reader.faults, *faults),
-        config=config,
+        faults=(*reader.faults, *config.faults),
+        config=config.raw,
+        config_path=config.path,
         format=form.name,
-        keys=_keys(index),
+        keys=own_keys(index),
     )
 
 
@@ -70,10 +71,13 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         _main(maps, names) if wanted or form is None else _main([it for it in maps if _of(it, form)], names)
     )
     form = (main and _format(main)) or form
-    models = [list(dict.fromkeys(main.entries.values()))] if main else form.models(present) if form else [[]]
+    models = [list(dict.fromkeys(main.entries.values()))] if main else _members(form, present)
     files = models[0]
-    config, config_faults = _config(store)
-    faults += config_faults
+    config = find_config(store)
+    faults += config.faults
+    ranks = None if wanted or (main and set(files) & set(names)) else find_ranks(names, config.raw)
+    if ranks is not None:
+        return open_ranks(store, ranks, target=target, config=config, faults=faults)
     faults += _mixed(main, files)
     if main and (wanted or _format(main) is None) and not _any_there(store, files):
         return _names_only(target, store, main, faults, config)
@@ -82,6 +86,10 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     index = reader.read_all([file for file in files if format_of(file) is form])
     known = {file for model in models for file in model}
     strays = reader.read_all([file for file in present if file not in known])
+    beside = [open_files(store, model, target=target) for model in models[1:]]
+    for companion in (it for it in beside if it.is_companion):
+        strays.extend(companion.index)
+        reader.faults += (fault for fault in companion.faults if fault.file != companion.config_path)
     return Checkpoint(
         target=target,
         store=store,
@@ -92,17 +100,18 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         absent=tuple(reader.absent),
         unfinished=tuple(_unfinished(store, names)),
         faults=(*faults, *reader.faults),
-        config=config,
+        config=config.raw,
+        config_path=config.path,
         format=form.name if form else "safetensors",
-        keys=_keys(index),
-        others=tuple(open_files(store, model, target=target) for model in models[1:]),
+        keys=own_keys(index),
+        others=tuple(it for it in beside if not it.is_companion),
     )
 
 
 def _tabled(store: Store, way: Tabled, names: Sequence[str], *, target: str) -> Checkpoint:
     """Read a folder that has a table of its own."""
     found = way.survey(store, names)
-    config, faults = _config(store)
+    config = find_config(store)
     return Checkpoint(
         target=target,
         store=store,
@@ -110,8 +119,9 @@ def _tabled(store: Store, way: Tabled, names: Sequence[str], *, target: str) -> 
         map=found.map,
         absent=tuple(found.absent),
         unfinished=tuple(_unfinished(store, names)),
-        faults=(*faults, *found.faults),
-        config=config,
+        faults=(*config.faults, *found.faults),
+        config=config.raw,
+        config_path=config.path,
         format=way.name,
     )
 
@@ -126,10 +136,10 @@ def _preferred(names: Sequence[str]) -> tuple[Format | None, list[str]]:
     return min(groups.values(), key=lambda group: group[0].order, default=(None, []))
 
 
-def _keys(index: Index) -> dict[str, Value]:
-    """Return the typed values of the first file: what a model says of itself."""
-    first = index.files[0].metadata if index.files else {}
-    return {key: value for key, value in first.items() if isinstance(value, Value)}
+def _members(form: Format | None, present: Sequence[str]) -> Sequence[Sequence[str]]:
+    """Tell the files of a format apart into models, without Mistral's own set beside Hugging Face's."""
+    first = [name for name in present if not is_second_set(name)] or present
+    return form.models(first) if form else [[]]
 
 
 def _format(it: WeightMap) -> Format | None:
@@ -177,7 +187,7 @@ def _any_there(store: Store, files: Sequence[str]) -> bool:
 
 
 def _names_only(
-    target: str, store: Store, main: WeightMap, faults: list[Fault], config: bytes | None
+    target: str, store: Store, main: WeightMap, faults: list[Fault], config: ConfigFile
 ) -> Checkpoint:
     index = Index()
     for file, names in by_file(main.entries).items():
@@ -189,7 +199,8 @@ def _names_only(
         index=index,
         map=main,
         faults=tuple(faults),
-        config=config,
+        config=config.raw,
+        config_path=config.path,
         names_only=True,
     )
 
@@ -197,11 +208,11 @@ def _names_only(
 def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], faults: Sequence[Fault]) -> None:
     if files or faults:
         return
-    other = sorted({Path(name).suffix for name in names} & {".gguf", ".h5", ".msgpack"})
+    other = sorted({Path(name).suffix for name in names} & {".h5", ".msgpack", ".npz"})
     what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
     half = [name for name in names if name.endswith(UNFINISHED)]
     what += f"; it holds unfinished downloads such as {printable(half[0])}" if half else ""
-    message = f"{target}: no *.safetensors file and no *.index.json in this folder{what}"
+    message = f"{target}: no *.safetensors file, no *.gguf file and no *.index.json in this folder{what}"
     raise NothingFoundError(message)
 
 
@@ -223,16 +234,3 @@ def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:
 def _unfinished(store: Store, names: Sequence[str]) -> list[str]:
     cached = [f"{_DOWNLOADS}/{name}" for name in store.names(_DOWNLOADS)]
     return [name for name in (*names, *cached) if name.endswith(UNFINISHED)]
-
-
-def _config(store: Store) -> tuple[bytes | None, list[Fault]]:
-    if "config.json" not in store.names():
-        return None, []
-    try:
-        with store.open("config.json") as blob:
-            if blob.size <= MAX_CONFIG:
-                return blob.read(0, blob.size), []
-            message = f"config.json has {blob.size:,} bytes, the limit is {MAX_CONFIG:,}"
-    except OSError as error:
-        message = f"config.json cannot be read: {error.strerror}"
-    return None, [Fault(kind=FaultKind.UNREADABLE, file="config.json", message=message, cure=AGAIN)]

@@ -52,9 +52,7 @@ _MAGICS: Sequence[tuple[bytes, str, str]] = (
     (b"\x89HDF", "an HDF5 file", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
     (b"\x00\x05\x16\x07", "a macOS resource fork (AppleDouble)", "delete it"),
-    (b"lmgg", *_OLD_GGML),
-    (b"fmgg", *_OLD_GGML),
-    (b"tjgg", *_OLD_GGML),
+    *((magic, *_OLD_GGML) for magic in (b"lmgg", b"fmgg", b"tjgg")),
     *((bytes((0x80, protocol)), "a Python pickle", _CONVERT) for protocol in range(2, 6)),
 )
 _TORCH = frozenset({b"PK\x03\x04", *(bytes((0x80, protocol)) for protocol in range(2, 6))})
@@ -80,6 +78,9 @@ def recognise(head: bytes, size: int, *, wanted: str) -> Guess | None:
     for magic, what, cure in _MAGICS:
         if head.startswith(magic) and not (wanted == "torch" and magic in _TORCH):
             return Guess(what, cure)
+    length = int.from_bytes(head[:8], "little")
+    if "safetensors" not in wanted and head[8:9] == b"{" and 2 <= length <= size - 8:
+        return Guess("a safetensors file", "give it the name that it deserves, ending in .safetensors")
     if not head.strip(b"\0"):
         return _zeros(head, size)
     return _text(head, json_is_foreign="JSON" not in wanted)

@@ -10,14 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weightlint import keys
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.config import BadFieldError, MissingFieldError
-from weightlint.config import read as read_config
+from weightlint.config_spelling import read as read_config
 from weightlint.drawer import Drawer
 from weightlint.errors import SchemaError, UsageError
 from weightlint.finding import printable
 from weightlint.index import Fault, FaultKind
+from weightlint.keys import Keys
 from weightlint.ledger import opened
 from weightlint.target import open_target
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
     from weightlint.dialect import Dialect
     from weightlint.quant import Quant
+    from weightlint.ranks import Ranks
     from weightlint.schema import Schema
 
 QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
@@ -39,7 +42,7 @@ def open_cases(
     Raises:
         WeightlintError: weightlint could not look.
     """
-    if schema is None and arch is not None:
+    if schema is None and arch is not None and arch not in map(_stem, schemas.every()):
         schemas.path(arch)
     first = open_target(target)
     return [open_case(each, arch=arch, config=config, schema=schema) for each in (first, *first.others)]
@@ -59,6 +62,7 @@ def open_case(
         raise UsageError(message)
     _choose_schema(case, arch, schema)
     _expand(case)
+    _settle(case)
     case.ledger = opened(case)
     return case
 
@@ -77,6 +81,9 @@ def configure(case: Case, given: str | None) -> None:
             raise UsageError(message) from error
         case.checkpoint = replace(case.checkpoint, config=raw, config_path=given)
     raw = case.checkpoint.config
+    if given is None and case.checkpoint.format == "gguf":
+        _take_keys(case)
+        return
     if raw is None:
         return
     try:
@@ -84,6 +91,15 @@ def configure(case: Case, given: str | None) -> None:
     except ValueError as error:
         fault = _bad_config(case.checkpoint, str(error))
         case.checkpoint = replace(case.checkpoint, faults=(*case.checkpoint.faults, fault))
+
+
+def _take_keys(case: Case) -> None:
+    """Let the keys of a GGUF file stand in for a config; what lies beside it is of another format."""
+    files = case.index.files
+    path = files[0].path if files else case.checkpoint.target
+    case.checkpoint = replace(case.checkpoint, config=None, config_path=path)
+    if case.checkpoint.keys:
+        case.config = keys.read(case.checkpoint.keys, path)
 
 
 def _bad_config(checkpoint: Checkpoint, why: str) -> Fault:
@@ -108,6 +124,8 @@ def _own_schema(file: Path) -> Schema:
 def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     if file is not None:
         case.schema = _own_schema(Path(file))
+    elif isinstance(case.config, Keys) and arch not in schemas.names():
+        _choose_by_keys(case, case.config, arch)
     elif arch is not None:
         case.schema = schemas.load(arch)
     elif case.config is not None:
@@ -125,8 +143,22 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     case.arch = case.schema.name if case.schema else None
 
 
+def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
+    """Take the schema named after the architecture that a GGUF file declares."""
+    name = f"gguf/{_stem(arch or config.prefix)}"
+    if name in schemas.names("gguf"):
+        case.schema = schemas.load(name)
+    else:
+        said = printable(config.prefix) if config.prefix else "none"
+        case.unexpanded = f"no schema for the architecture of the file (general.architecture = {said})"
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
 def _expand(case: Case) -> None:
-    """Expand the schema, let the declared quant rewrite it, and join it in the files' spelling."""
+    """Expand the schema and let the declared quant rewrite it."""
     if case.schema is None:
         return
     if case.config is None:
@@ -134,7 +166,6 @@ def _expand(case: Case) -> None:
         return
     from weightlint.expansion import bad_fields, expand
     from weightlint.expected import Expected
-    from weightlint.spelling import settle
 
     try:
         table = case.config.quantization
@@ -153,11 +184,43 @@ def _expand(case: Case) -> None:
         expected = expand(case.schema, case.config)
         expected = case.quant.rewrite(expected, table) if case.quant and table else expected
     except MissingFieldError as error:
-        case.unexpanded = f"{case.config.path} has no field {error.name}"
+        case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
+        case.bad_field = error
         return
     except BadFieldError as error:
-        case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error
+        case.unexpanded = f"{case.config.path}: {case.config.spelled(error.name)} {error.why}"
+        case.bad_field = error
         return
     case.plain = expected
-    if len(case.index) or case.checkpoint.faults or case.checkpoint.absent:
-        case.spelling = settle(case.index, expected, DIALECTS)
+
+
+def _settle(case: Case) -> None:
+    """Find the files' spelling of the expectation and join; gather the ranks of a model that is cut."""
+    from weightlint.join import join
+    from weightlint.spelling import Spelling, settle
+
+    ranks = case.checkpoint.ranks
+    if ranks is not None:
+        _gather(case, ranks)
+    elif case.plain is not None and isinstance(case.config, Keys):
+        case.spelling = Spelling(join(case.index, case.plain))
+    elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
+        case.spelling = settle(case.index, case.plain, DIALECTS)
+
+
+def _gather(case: Case, ranks: Ranks) -> None:
+    """Settle the spelling on names, then make whole tensors of the slices, then join these."""
+    from weightlint.gather import gather
+    from weightlint.join import join
+    from weightlint.pile import pile
+    from weightlint.spelling import settle
+
+    heap = pile(case.index, ranks, case.checkpoint.lost_files)
+    home = ranks.sharding.dialects
+    spelling = case.plain and settle(heap.whole({}), case.plain, DIALECTS, home=home)
+    expected = spelling.joined.expected if spelling else None
+    gathered = gather(heap, expected)
+    case.lapses = gathered.lapses
+    case.checkpoint = replace(case.checkpoint, index=gathered.index)
+    if spelling and expected:
+        case.spelling = replace(spelling, joined=join(gathered.index, expected))

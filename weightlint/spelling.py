@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from weightlint.join import Joined, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from weightlint.dialect import Dialect
     from weightlint.expected import Expected
@@ -57,12 +58,20 @@ class Spelling:
         return expected
 
 
-def settle(index: Index, expected: Expected, dialects: Mapping[str, Dialect]) -> Spelling:
-    """Join, and where most of the expectation is unmet look for the spelling in which it is met."""
-    plain = Spelling(join(index, expected))
-    if not _lost(plain.joined):
-        return plain
-    best = _prefixed(index, plain)
+def settle(
+    index: Index, expected: Expected, dialects: Mapping[str, Dialect], *, home: AbstractSet[str] = frozenset()
+) -> Spelling:
+    """Join, and where most of the expectation is unmet look for the spelling in which it is met.
+
+    Dialects that such files have as a rule (`home`) are tried first, whatever is met without them.
+    """
+    best = _at_home(index, expected, [dialects[name] for name in sorted(home & dialects.keys())])
+    if best is None or best.joined.unmet:
+        plain = Spelling(join(index, expected))
+        best = plain if best is None or _better(plain.joined, best.joined) else best
+    if not _lost(best.joined):
+        return best
+    best = _prefixed(index, best)
     for dialect in dialects.values():
         if not _lost(best.joined):
             break
@@ -70,6 +79,18 @@ def settle(index: Index, expected: Expected, dialects: Mapping[str, Dialect]) ->
         if rewritten is not expected:
             tried = _prefixed(index, Spelling(join(index, rewritten), dialect))
             best = tried if _better(tried.joined, best.joined) else best
+    return best
+
+
+def _at_home(index: Index, expected: Expected, dialects: Sequence[Dialect]) -> Spelling | None:
+    """Return the one of these dialects that finds most tensors, the first that is complete."""
+    best: Spelling | None = None
+    for dialect in dialects:
+        tried = Spelling(join(index, dialect.rewrite(expected)), dialect)
+        if best is None or _better(tried.joined, best.joined):
+            best = tried
+        if not best.joined.unmet:
+            break
     return best
 
 

@@ -14,6 +14,7 @@ from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
 from weightlint.format import FORMATS, Bundle, format_of, table_of
+from weightlint.rank_folder import find_ranks
 
 if TYPE_CHECKING:
     from weightlint.store import Store
@@ -57,6 +58,8 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
     if table_of([name]) is not None:
         return open_folder(store, target=target)
     if not name.endswith((".json", ".json.gz")):
+        if find_ranks([name], None) is not None:
+            return open_folder(store, target=target)
         form = format_of(name)
         return open_files(store, form.companions(name, store.names()) if form else [name], target=target)
     checkpoint = open_folder(store, target=target, wanted=name)

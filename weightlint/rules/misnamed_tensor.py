@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
+    from weightlint.dialect import Dialect
     from weightlint.expected import Slot
     from weightlint.finding import Finding
     from weightlint.names import Coord, Template
@@ -30,10 +31,10 @@ Pair = tuple["Slot", "Template", "set[Coord]"]
 
 def check(case: Case) -> Iterator[Finding]:
     """Report the spelling of the whole checkpoint, then single renamings."""
-    if case.spelling is not None and (case.spelling.dialect or case.spelling.prefixes):
+    if case.spelling is not None and (_strange(case) or case.spelling.prefixes):
         yield _whole(case)
     groups: dict[tuple[str, str], list[Pair]] = {}
-    for slot in [slot for slot in case.ledger.missing if slot.need is Presence.REQUIRED]:
+    for slot in [slot for slot in case.ledger.missing if _is_missed(case, slot)]:
         found = _nearest(case, slot)
         if found is not None:
             template, coords = found
@@ -42,6 +43,20 @@ def check(case: Case) -> Iterator[Finding]:
             groups.setdefault(change(slot.template, template), []).append((slot, template, coords))
     for (old, new), pairs in groups.items():
         yield _renamed(case, old, new, pairs)
+
+
+def _strange(case: Case) -> Dialect | None:
+    """Return the dialect of the names, unless rank files of this kind have it as a rule."""
+    ranks = case.checkpoint.ranks
+    dialect = case.spelling.dialect if case.spelling else None
+    at_home = ranks is not None and dialect is not None and dialect.name in ranks.sharding.dialects
+    return None if at_home else dialect
+
+
+def _is_missed(case: Case, slot: Slot) -> bool:
+    """Tell whether the absence of a tensor is judged: it is required, or optional as a set."""
+    whole = slot.absent not in {None, "part"}
+    return slot.need is Presence.REQUIRED or whole or (slot.absent == "part" and slot in case.joined.matched)
 
 
 def _whole(case: Case) -> Finding:
@@ -55,8 +70,8 @@ def _whole(case: Case) -> Finding:
     sample = case.index.names[matched[widest][0]]
     said = _origin(widest)
     what = []
-    if spelling.dialect is not None:
-        what.append(f"the names are those of {spelling.dialect.title} ({spelling.dialect.name})")
+    if dialect := _strange(case):
+        what.append(f"the names are those of {dialect.title} ({dialect.name})")
     if changes:
         what.append(f"the names have another prefix: {'; '.join(changes)}")
     return RULE.finding(
@@ -87,7 +102,8 @@ def _origin(slot: Slot) -> str:
 def _cure(case: Case) -> str:
     spelling = case.spelling
     assert spelling is not None
-    steps = [spelling.dialect.cure] if spelling.dialect else []
+    dialect = _strange(case)
+    steps = [dialect.cure] if dialect else []
     for prefix in spelling.prefixes:
         old, new = ".".join(prefix.old), ".".join(prefix.new)
         if not old:

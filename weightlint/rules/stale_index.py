@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from weightlint.checkpoint import is_second_set
 from weightlint.finding import Level, Place
 from weightlint.index import UNKNOWN, FaultKind
 from weightlint.names import MIN_LIKENESS, expand, fold, likeness, natural, patterns
@@ -246,7 +247,7 @@ def _strays(case: Case) -> Iterator[Finding]:
     missing = {slot.name(c) for slot, coords in case.ledger.missing.items() for c in coords}
     for file, names in by_file.items():
         new = [name for name in names if name not in rows]
-        if not new:
+        if not new or (is_second_set(file) and len(new) == len(names)):
             continue
         needed = missing & set(new)
         case.ledger.drop_missing(needed)
