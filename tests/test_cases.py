@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import adapters
 import cutting
 import pytest
 from toy import config, edited, toy
@@ -28,9 +29,13 @@ def recipe(name: str) -> dict[str, Any]:
 def run(name: str, folder: Path) -> tuple[list[str], str]:
     asked = recipe(name)
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
+    if "adapter" in asked:
+        made = adapters.adapted(made, rank=asked["adapter"]["r"], targets=asked["adapter"]["target_modules"])
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
-    if "cut" in asked:
+    if "adapter" in asked:
+        adapters.write(folder / "ckpt", made, asked["adapter"] | asked.get("says", {}))
+    elif "cut" in asked:
         cutting.write_toy(folder / "ckpt", made, **asked["cut"])
     else:
         made.write(folder / "ckpt")

@@ -64,6 +64,8 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 
 
 def _dialect(case: Case) -> str | None:
+    if case.checkpoint.adapter is not None:
+        return "peft"
     if case.spelling is None:
         return None
     return case.spelling.dialect.name if case.spelling.dialect else "hf"
@@ -71,7 +73,7 @@ def _dialect(case: Case) -> str | None:
 
 def _checked(case: Case) -> int:
     """Count the tensors that were compared: with the schema, or, where there is none, by the file rules."""
-    if case.spelling is not None:
+    if case.spelling is not None or case.checkpoint.adapter is not None:
         return len(case.index)
     return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
 
