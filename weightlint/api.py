@@ -73,12 +73,14 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 
 
 def _dialect(case: Case) -> str | None:
+    if case.checkpoint.adapter is not None:
+        return "peft"
     return None if case.spelling is None else case.spelling.dialect.name
 
 
 def _checked(case: Case) -> int:
     """Count the tensors that were compared: with the schema, or, where there is none, by the file rules."""
-    if case.spelling is not None:
+    if case.spelling is not None or case.checkpoint.adapter is not None:
         return len(case.index)
     return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
 

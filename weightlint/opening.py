@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weightlint import keys
 from weightlint import schema as schemas
 from weightlint.case import Case
-from weightlint.config import BadFieldError, MissingFieldError
+from weightlint.config import BadFieldError, FieldError, MissingFieldError
 from weightlint.config_spelling import read as read_config
 from weightlint.drawer import Drawer
 from weightlint.errors import SchemaError, UsageError, nearest
@@ -90,8 +90,11 @@ def open_case(
         )
         raise UsageError(message)
     _choose_schema(case, arch, schema)
-    _expand(case)
-    _settle(case)
+    if checkpoint.adapter is None:
+        _expand(case)
+        _settle(case)
+    else:
+        _expand_base(case)
     case.ledger = opened(case)
     return case
 
@@ -221,6 +224,18 @@ def _expand(case: Case) -> None:
         case.bad_field = error
         return
     case.plain = expected
+
+
+def _expand_base(case: Case) -> None:
+    """Expand the schema of the model that an adapter is for; its own tensors are none of that model's."""
+    from weightlint.expansion import expand
+
+    if case.schema is not None and case.config is not None:
+        try:
+            case.plain = expand(case.schema, case.config)
+        except FieldError as error:
+            case.bad_field = error
+    case.unexpanded = "an adapter has none of the base model's tensors"
 
 
 def _settle(case: Case) -> None:
