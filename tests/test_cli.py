@@ -358,6 +358,7 @@ def test_inspect(monkeypatch: pytest.MonkeyPatch) -> None:
         "dtype": "BF16",
         "shape": "[32000, 4096]",
         "bytes": 262_144_000,
+        "bits": None,
     }
     monkeypatch.setattr(api, "inspect", lambda _, **__: api.Inspection(Facts(target="ckpt"), ()))
     assert run("inspect", "ckpt").exit_code == 3

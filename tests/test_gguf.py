@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gguf
 import pytest
 from gguf_toy import GgufFile, GgufTensor, llama
 
 from weightlint import dtype, gguf_bytes
+from weightlint.formats import gguf as gguf_format
 from weightlint.formats.gguf import FORMAT, read
 from weightlint.ggml import COUNT, GGML, IK_ONLY, REMOVED
+from weightlint.gguf_tensors import row_major
 from weightlint.index import FaultKind, Kind
 from weightlint.metadata import MAX_ITEMS, MAX_TEXTS, Value
 from weightlint.store import MemoryBlob
@@ -166,7 +170,26 @@ def test_the_chunks_do_not_show(chunk: int, monkeypatch: pytest.MonkeyPatch) -> 
     data = replace(llama(), keys=keys).data()
     whole = listed(data)
     monkeypatch.setattr(gguf_bytes, "CHUNK", chunk)
+    monkeypatch.setattr(gguf_bytes, "FIRST_CHUNK", chunk)
+    monkeypatch.setattr(gguf_format, "HEAD", max(8, chunk))
     assert listed(data) == whole
+
+
+class Counting(MemoryBlob):
+    """A file that counts the bytes that are read of it."""
+
+    asked: ClassVar[list[int]] = []
+
+    def read(self, start: int, stop: int) -> bytes:
+        self.asked.append(stop - start)
+        return super().read(start, stop)
+
+
+def test_little_is_read_of_a_file_with_little_in_its_header() -> None:
+    data = GgufFile(tensors=[GgufTensor("t", (1 << 18,))]).data()
+    Counting.asked.clear()
+    assert not read(Counting(data), "m.gguf").faults
+    assert sum(Counting.asked) <= 4096 + 16
 
 
 def test_a_bool_that_is_neither_is_odd() -> None:
@@ -261,6 +284,26 @@ def test_bytes_of_types_of_every_format(name: str, shape: tuple[int, ...], size:
 def test_a_type_of_another_format_is_found_and_no_type_is_not() -> None:
     assert dtype.find("F8_E4M3") is not None
     assert dtype.find("Q9_X") is None
+
+
+MAPS = sorted((Path(__file__).parents[1].parent / "shared" / "data" / "indexes").glob("gguf-*/*.map"))
+LINE = re.compile(r".*:shape=\(([0-9, ]+)\):dtype=(\w+):elements=(\d+):bytes=(\d+)(:.*)?")
+
+
+@pytest.mark.skipif(not MAPS, reason="the real listings are not here")
+def test_bytes_of_real_tensors() -> None:
+    # the maps of Thireus/GGUF-Tool-Suite; a scalar is listed with the bytes up to the next alignment
+    checked = 0
+    for path in MAPS:
+        for line in path.read_text().splitlines():
+            match = LINE.fullmatch(line)
+            assert match, line
+            found = dtype.find(match[2].upper())
+            assert found is not None, line
+            shape = row_major(tuple(int(dim) for dim in match[1].split(",") if dim.strip()))
+            assert int(match[4]) == max(found.nbytes(shape) or 0, 32), line
+            checked += 1
+    assert checked > 20_000
 
 
 def test_types_that_only_ik_llama_reads_are_odd_once() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from gguf_toy import llama
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weightlint.formats.gguf import read
@@ -103,6 +103,7 @@ def same(a: Header, b: Header) -> bool:
     return (a.names, a.kinds, a.starts, a.stops) == (b.names, b.kinds, b.starts, b.stops)
 
 
+@settings(deadline=None)
 @given(st.integers(0, HEAD - 1), st.integers(0, 255))
 def test_one_changed_byte_gives_a_fault_or_a_table(at: int, value: int) -> None:
     header = listed(WHOLE[:at] + bytes([value]) + WHOLE[at + 1 :])
@@ -128,11 +129,13 @@ def test_every_changed_byte_outside_names_and_values_gives_a_fault() -> None:
     assert set(silent) <= within_names
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(WHOLE) - 1))
 def test_every_cut_gives_one_fault(stop: int) -> None:
     assert len(listed(WHOLE[:stop]).faults) == 1
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_anything_behind_the_magic_is_answered(rest: bytes) -> None:
     for version in (2, 3):
@@ -140,6 +143,7 @@ def test_anything_behind_the_magic_is_answered(rest: bytes) -> None:
         assert header.faults or not header.names
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, HEAD - 1), st.integers(0, 255)), min_size=1, max_size=8))
 def test_many_changed_bytes_never_crash(changes: list[tuple[int, int]]) -> None:
     data = bytearray(WHOLE)

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from weightlint.store import Blob
 
 CHUNK = 1 << 20
-"""Bytes read at once: few reads for a vocabulary, and little memory."""
+"""Bytes that are read at once at most: few reads for a vocabulary, and little memory."""
+
+FIRST_CHUNK = 1 << 14
+"""Bytes that are read next after a file's first page; every further read is four times as long.
+
+A split model may have a thousand parts of one tensor each, and their data are not wanted.
+"""
 
 MAX_TEXT = 1 << 30
 """Bytes of a text, as llama.cpp allows."""
@@ -50,14 +56,16 @@ class BadGgufError(Exception):
 class Cursor:
     """A place in a header; every read moves it on.
 
+    `head` are the first bytes of the file, as far as they have been read; reading starts at `start`.
     `order` is `<` or `>`. In version 1 counts, lengths and dimensions take 4 bytes, later 8.
     """
 
-    __slots__ = ("at", "base", "blob", "buffer", "lengths", "numbers", "order", "wide")
+    __slots__ = ("at", "base", "blob", "buffer", "chunk", "lengths", "numbers", "order", "wide")
 
-    def __init__(self, blob: Blob, start: int, *, order: str, version: int) -> None:
+    def __init__(self, blob: Blob, head: bytes, start: int, *, order: str, version: int) -> None:
         self.blob = blob
-        self.base, self.at, self.buffer = start, 0, b""
+        self.base, self.at, self.buffer = 0, start, head
+        self.chunk = FIRST_CHUNK
         self.order = order
         self.wide = 4 if version == 1 else 8
         self.lengths = Struct(order + ("I" if version == 1 else "Q"))
@@ -82,8 +90,9 @@ class Cursor:
         if self.at + count <= len(self.buffer):
             return
         self.base, self.at = self.position, 0
-        stop = min(self.blob.size, self.base + max(count, CHUNK))
+        stop = min(self.blob.size, self.base + max(count, self.chunk))
         self.buffer = self.blob.read(self.base, stop) if self.base < stop else b""
+        self.chunk = min(4 * self.chunk, CHUNK)
         if len(self.buffer) < count:
             message = f"{count:,} more bytes are needed, {len(self.buffer):,} are left"
             raise BadGgufError(message, self.base, FaultKind.TORN)

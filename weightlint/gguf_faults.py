@@ -121,12 +121,14 @@ def _entries(parsed: Parsed) -> Iterator[Fault]:
 
 
 def _strange_names(parsed: Parsed) -> Iterator[Fault]:
-    names = [name for name in parsed.tensors.names if not name or printable(name, limit=len(name)) != name]
+    table = parsed.tensors
+    names = [name for name in table.names if not name or printable(name, limit=len(name)) != name]
+    names += table.garbled
     if names:
         yield Fault(
             kind=FaultKind.ODD,
             file=parsed.path,
-            message=f"{parsed.path} has {counted(len(names), 'tensor name')} with control characters, or empty",
+            message=f"{parsed.path} has {counted(len(names), 'tensor name')} that do not print, are no UTF-8 or empty",
             tensors=tuple(patterns(names)),
             cure="no architecture has such names: write the file again",
         )

@@ -36,7 +36,10 @@ _CODES = ("B", "b", "H", "h", "I", "i", "f", "B", "", "", "Q", "q", "d")
 
 @dataclass(slots=True)
 class Keys:
-    """The key-values of the file at `path`, as far as they were read, and what is wrong with them."""
+    """The key-values of the file at `path`, as far as they were read, and what is wrong with them.
+
+    `room` are the bytes of values that may still be kept.
+    """
 
     path: str
     cursor: Cursor
@@ -52,7 +55,7 @@ class Keys:
         """
         if count > MAX_KEYS:
             message = f"{count:,} keys are announced, the limit is {MAX_KEYS:,}"
-            raise BadGgufError(message, self.cursor.position)
+            raise BadGgufError(message, self.cursor.position - self.cursor.wide)
         for number in range(1, count + 1):
             at, key = self.cursor.position, ""
             try:

@@ -117,7 +117,7 @@ def _cause(layout: GgufLayout, wanted: Sequence[int], wrong: Sequence[int]) -> t
         )
     if len(wrong) == 1 or first == 0 or not rising:
         return f"{layout.shown(first)} of {layout.path} has {_place(layout, wanted, first)}", wrong
-    return _reserved(layout, wrong)
+    return _reserved(layout)
 
 
 def _is_reordered(layout: GgufLayout) -> bool:
@@ -145,23 +145,22 @@ def _place(layout: GgufLayout, wanted: Sequence[int], at: int) -> str:
     if offset % layout.alignment:
         return f"an offset of {offset:,}, no multiple of the alignment {layout.alignment}"
     if offset < wanted[at]:
-        owner = next(i for i in range(len(wanted)) if offset < wanted[i] + max(layout.sizes[i], 1))
+        owner = next(i for i in range(len(wanted)) if offset < wanted[i] + layout.sizes[i])
         return f"an offset of {offset:,}, inside {layout.shown(owner)}: one holds the other's values"
     return f"{offset - wanted[at]:,} bytes before it that belong to no tensor"
 
 
-def _reserved(layout: GgufLayout, wrong: Sequence[int]) -> tuple[str, Sequence[int]]:
+def _reserved(layout: GgufLayout) -> tuple[str, Sequence[int]]:
     """Name the tensors for which more or fewer bytes are set aside than they take."""
     gaps = [b - a for a, b in zip(layout.offsets, layout.offsets[1:], strict=False)]
     odd = [at for at, gap in enumerate(gaps) if gap != padded(layout.sizes[at], layout.alignment)]
-    at = odd[0] if odd else wrong[0]
+    at = odd[0]
     kind = layout.kinds[at]
     dims = ", ".join(map(str, reversed(kind.shape or ())))
-    other = _fitting(kind, gaps[at], layout.alignment) if odd else ""
     more = f", and so for {counted(len(odd) - 1, 'more tensor')}" if len(odd) > 1 else ""
     return (
-        f"{layout.shown(at)} of {layout.path} takes {layout.sizes[at]:,} bytes as {kind.dtype} {{{dims}}}, "
-        f"{gaps[at]:,} are set aside for it{other}{more}: type, shape or offsets are wrong"
+        f"{layout.shown(at)} of {layout.path} takes {layout.sizes[at]:,} bytes as {kind.dtype} {{{dims}}}, {gaps[at]:,} "
+        f"are set aside for it{_fitting(kind, gaps[at], layout.alignment)}{more}: type, shape or offsets are wrong"
     ), odd
 
 

@@ -15,7 +15,7 @@ from weightlint.names import natural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_PART = re.compile(r"(?P<base>.*)-(?P<at>\d{1,9})-of-(?P<of>\d{1,9})\.gguf", re.DOTALL)
+_PART = re.compile(r"(?P<base>.*)-(?P<at>[0-9]{1,9})-of-(?P<of>[0-9]{1,9})\.gguf", re.DOTALL)
 _COMPANION = re.compile(r"mmproj|imatrix|lora|adapter", re.IGNORECASE)
 
 

@@ -34,8 +34,8 @@ _UNREAL = 1 << 32
 class Tensors:
     """Columns of the table as far as it was read; `sizes` are bytes, None where they cannot be known.
 
-    `offsets` count from the start of the data, `entries` are the bytes of the file at which entries
-    begin. `bad` are names by what is wrong with their entries.
+    `offsets` count from the start of the data. `bad` are names by what is wrong with their entries,
+    `garbled` names that are no UTF-8.
     """
 
     cursor: Cursor
@@ -44,6 +44,7 @@ class Tensors:
     sizes: list[int | None] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     bad: dict[str, list[str]] = field(default_factory=dict)
+    garbled: list[str] = field(default_factory=list)
     _known: dict[tuple[int, ...], tuple[Kind, int | None, str | None]] = field(default_factory=dict)
 
     def read(self, count: int) -> None:
@@ -60,7 +61,7 @@ class Tensors:
             except BadGgufError as error:
                 place = f"tensor {number:,} of {count:,}"
                 raise error.within(place) from error
-            name = raw.decode(errors="backslashreplace")
+            name = self._text(raw)
             # as in C the name ends at the first NUL
             short = raw.partition(b"\0")[0]
             if short in seen:
@@ -69,6 +70,14 @@ class Tensors:
             if len(raw) > MAX_NAME:
                 self._blame(f"names of {len(raw):,} bytes, llama.cpp takes {MAX_NAME}", name)
             self._add(name, words)
+
+    def _text(self, raw: bytes) -> str:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            name = raw.decode(errors="backslashreplace")
+            self.garbled.append(name)
+            return name
 
     def _believe(self, count: int) -> None:
         """Compare the number of entries with the bytes that are left for them."""

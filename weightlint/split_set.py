@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SAME_ANYWHERE = ("split.", "general.alignment")
 """Beginnings of keys that may differ from part to part."""
 
+MIN_FAMILIES = 3
+"""Families that must show it before a part is taken for one of another quantisation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -48,8 +51,9 @@ def pieces(case: Case) -> list[Piece]:
     counts = [0] * len(index.files)
     for file_id in index.file_ids:
         counts[file_id] += 1
+    lost = case.checkpoint.lost_files
     found = [
-        Piece(file.path, part(file.path), dict(_typed(file.metadata)), count, _lost(case, file.path))
+        Piece(file.path, part(file.path), dict(_typed(file.metadata)), count, file.path in lost)
         for file, count in zip(index.files, counts, strict=True)
     ]
     named = any(piece.part and piece.part.of > 1 for piece in found)
@@ -59,10 +63,6 @@ def pieces(case: Case) -> list[Piece]:
 
 def _typed(metadata: Mapping[str, object]) -> Iterator[tuple[str, Value]]:
     return ((key, value) for key, value in metadata.items() if isinstance(value, Value))
-
-
-def _lost(case: Case, path: str) -> bool:
-    return path in case.checkpoint.lost_files
 
 
 def _place(piece: Piece) -> int:
@@ -80,14 +80,18 @@ def foreign_types(case: Case, found: Sequence[Piece]) -> Iterator[tuple[Piece, s
 
     With the part come its own types and those of the others. Mixtures within one quantisation change
     the type of some families from layer to layer; that all change at the bounds of one file is no
-    mixture. At least three families must show it.
+    mixture.
     """
     types = _types(case)
     for piece in found[1:]:
         mine = {template: kinds[piece.path] for template, kinds in types.items() if piece.path in kinds}
+        if len(mine) < MIN_FAMILIES:
+            continue
         rest = {t: set[str]().union(*(s for p, s in types[t].items() if p != piece.path)) for t in mine}
         shared = [template for template in mine if rest[template]]
-        if len(shared) >= 3 and all(mine[template].isdisjoint(rest[template]) for template in shared):
+        if len(shared) >= MIN_FAMILIES and all(
+            mine[template].isdisjoint(rest[template]) for template in shared
+        ):
             own, others = (set[str]().union(*(it[t] for t in shared)) for it in (mine, rest))
             yield piece, own, others
 

@@ -22,8 +22,9 @@ Exit codes:
 \b
 Limits for what a file may ask of this machine; beyond one is a finding or an error, never a crash:
   safetensors header  100,000,000 bytes (as the safetensors library)
+  GGUF                65,536 keys, texts and arrays 2^30 (as llama.cpp), 16 MB of values kept
   JSON                64 levels of nesting
-  tensor              rank 64, name 1,024 bytes
+  tensor              rank 64, name 1,024 bytes; in GGUF 4 and 63 (as llama.cpp)
   index file          1 GB
   config              10,000 layers, 100,000 of any other axis, 4,000,000 tensors in all
   snapshot            20,000,000 tensors

@@ -42,7 +42,7 @@ def read(blob: Blob, path: str) -> Header:
     early = _refused(path, order, version)
     if not 1 <= version <= NEWEST:
         return Header(size=blob.size, faults=[early] if early else [])
-    cursor = Cursor(blob, 8, order=order, version=version)
+    cursor = Cursor(blob, head, 8, order=order, version=version)
     keys, tensors = Keys(path, cursor), Tensors(cursor)
     try:
         count, key_count = cursor.length(), cursor.length()

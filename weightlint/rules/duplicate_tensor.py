@@ -1,7 +1,6 @@
 """The same tensor, or a second set of weights, is there twice.
 
-Checks: names that stand in several files; tensor files that repeat what the indexed shards hold; several GGUF models
-in one folder.
+Checks: names in several files; files that repeat what the indexed shards hold; several GGUF models in one folder.
 Matters: loaders keep whichever comes last, in an order that nobody chose.
 Example: o_proj.weight of layer 2 is in shard 1 and in shard 2, with different bytes.
 Cure: keep one file of each tensor: delete the stray one, or name the right one in the index.
