@@ -387,6 +387,14 @@ def test_values_nested_too_deep_are_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not read(archive(pickled(b"}X\1\0\0\0a" + b")" + b"\x85" * 5 + b"s"))).faults
 
 
+def test_a_file_of_python_2_is_listed() -> None:
+    """Its texts are byte strings: names, keys and kinds of storages."""
+    old = PLAIN.replace(text("0"), b"U\x010").replace(text("storage"), b"U\x07storage")
+    header = read(archive(pickled(b"}U\x01w" + old + b"s"), [bytes(24)]))
+    assert not header.faults
+    assert table(header) == {"w": ("F32", (2, 3))}
+
+
 def test_big_endian_files_are_listed_and_say_so() -> None:
     header = read(archive(pickled(pickled_table({"w": PLAIN})), [bytes(24)], byteorder="big"))
     assert not header.faults

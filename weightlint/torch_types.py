@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.dtype import SAFETENSORS, DType
+from weightlint.dtype import SAFETENSORS, TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,22 +70,10 @@ STORAGES: Mapping[str, str | None] = {
 }
 """House spelling by storage class; an untyped one is counted in bytes."""
 
-_BITS: Mapping[str, int] = {
-    "C32": 32,
-    "C128": 128,
-    "QINT32": 32,
-    "QUINT4X2": 4,
-    "QUINT2X4": 2,
-    "BITS16": 16,
-    # torch counts the bytes that hold two of these
-    "F4": 8,
-}
-
 
 def bits(dtype: str) -> int:
-    """Return the bits of one element as torch counts elements."""
-    known: DType | None = SAFETENSORS.get(dtype)
-    return _BITS.get(dtype) or (known.bits if known else 8)
+    """Return the bits of one element as torch counts elements: for F4, the bytes that hold two of them."""
+    return 8 if dtype == "F4" else (SAFETENSORS.get(dtype) or TORCH[dtype]).bits
 
 
 _TENSOR_CLASSES = (
