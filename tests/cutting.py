@@ -36,14 +36,17 @@ def model(arch: str, config: dict[str, Any]) -> Model:
     return {tensor.name: (tensor.dtype, tensor.shape) for tensor in toy(arch, config, shards=1).tensors}
 
 
-def write_toy(folder: Path, made: Toy, *, by: str, ways: int) -> None:
-    """Cut a toy, write it, and do to the files what its edits ask for."""
+def write_toy(folder: Path, made: Toy, *, by: str, ways: int, left: int = 0) -> None:
+    """Cut a toy, write it, and do to the files what its edits ask for.
+
+    `left` is the number of ranks of an earlier run whose files were left where the new one wrote none.
+    """
     whole = {tensor.name: (tensor.dtype, tensor.shape) for tensor in made.tensors}
     match by:
         case "deepseek_native":
             cut = deepseek_native(whole, ways, experts=made.config["n_routed_experts"])
         case "sharded_state":
-            cut = sharded_state(whole, ways)
+            cut = {**(sharded_state(whole, left) if left else {}), **sharded_state(whole, ways)}
         case _:
             message = f"no such cut: {by}"
             raise AssertionError(message)

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import adapters
 import cutting
 import gguf_toy
 import pytest
@@ -34,9 +35,13 @@ def write(asked: dict[str, Any], folder: Path) -> None:
         return
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
     made.form = asked.get("form", "safetensors")
+    if "adapter" in asked:
+        made = adapters.adapted(made, rank=asked["adapter"]["r"], targets=asked["adapter"]["target_modules"])
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
-    if "cut" in asked:
+    if "adapter" in asked:
+        adapters.write(folder, made, asked["adapter"] | asked.get("says", {}))
+    elif "cut" in asked:
         cutting.write_toy(folder, made, **asked["cut"])
     else:
         made.write(folder)

@@ -64,8 +64,7 @@ LISTED = {"T01", "T03", "T33", "T40", "T48", "T49", *(f"T{number:02d}" for numbe
 
 FOLDERS = {
     **dict.fromkeys(["I01", "I02", "I03", "I04", "I05", "I06", "I07"], "unsafe"),
-    "I08": "odd",
-    **dict.fromkeys(["I09", "I10", "I11"], "malformed"),
+    **dict.fromkeys(["I08", "I09", "I10", "I11"], "malformed"),
     "I12": "foreign",
     "I13": "malformed",
     "I14": "malformed",

@@ -18,6 +18,7 @@ from weightlint.weight_map import WeightMap, by_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from weightlint.adapter import Adapter
     from weightlint.ranks import Ranks
     from weightlint.store import Store
 
@@ -33,7 +34,8 @@ class Checkpoint:
     weight map does not name. `absent` are member files that are not there. `config` is the text of
     the config file, None without one. `format` is the name of the format of the member files, `keys`
     what a GGUF model says of itself. `others` are further models that lie in the same folder. `ranks`
-    tells that the member files are slices of the model, and which.
+    tells that the member files are slices of the model, and which; `adapter` that they are no model
+    but what is added to one.
     """
 
     target: str
@@ -52,6 +54,7 @@ class Checkpoint:
     keys: Mapping[str, Value] = field(default_factory=dict)
     others: tuple[Checkpoint, ...] = ()
     ranks: Ranks | None = None
+    adapter: Adapter | None = None
 
     @property
     def lost_files(self) -> frozenset[str]:

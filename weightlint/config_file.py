@@ -29,15 +29,16 @@ def find_config(store: Store) -> ConfigFile:
     """Read config.json, else the file that holds a config in the names of another writer."""
     names = store.names()
     if USUAL in names:
-        return _read(store, USUAL)
+        return read_file(store, USUAL)
     for name in config_spelling.candidates(names):
-        found = _read(store, name)
+        found = read_file(store, name)
         if found.raw is not None and config_spelling.is_spelt(found.raw, name):
             return found
     return ConfigFile()
 
 
-def _read(store: Store, name: str) -> ConfigFile:
+def read_file(store: Store, name: str) -> ConfigFile:
+    """Read a small file of settings."""
     try:
         with store.open(name) as blob:
             if blob.size <= MAX_CONFIG:

@@ -6,10 +6,12 @@ What is wrong with a file becomes a `Fault`; nothing is judged.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from weightlint import weight_map
+from weightlint.adapter_folder import is_adapter, open_adapter
 from weightlint.checkpoint import Checkpoint, is_second_set, own_keys
 from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
@@ -67,17 +69,16 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     table = None if wanted else table_of(names)
     if table is not None and (form is None or table.order < form.order):
         return _tabled(store, table, names, target=target)
-    main = (
-        _main(maps, names) if wanted or form is None else _main([it for it in maps if _of(it, form)], names)
-    )
+    main = _main(maps if wanted or form is None else [it for it in maps if _of(it, form)], names)
     form = (main and _format(main)) or form
     models = [list(dict.fromkeys(main.entries.values()))] if main else _members(form, present)
     files = models[0]
     config = find_config(store)
     faults += config.faults
-    ranks = None if wanted or (main and set(files) & set(names)) else find_ranks(names, config.raw)
-    if ranks is not None:
-        return open_ranks(store, ranks, target=target, config=config, faults=faults)
+    if not wanted and not (main and set(files) & set(names)):
+        other = _cut_or_added(store, names, files, config, target=target)
+        if other is not None:
+            return replace(other, faults=(*faults, *other.faults))
     faults += _mixed(main, files)
     if main and (wanted or _format(main) is None) and not _any_there(store, files):
         return _names_only(target, store, main, faults, config)
@@ -124,6 +125,18 @@ def _tabled(store: Store, way: Tabled, names: Sequence[str], *, target: str) -> 
         config_path=config.path,
         format=way.name,
     )
+
+
+def _cut_or_added(
+    store: Store, names: Sequence[str], files: Sequence[str], config: ConfigFile, *, target: str
+) -> Checkpoint | None:
+    """Read the rank files of a folder or, where there is no model at all, its adapter."""
+    ranks = find_ranks(names, config.raw)
+    if ranks is not None:
+        return open_ranks(store, ranks, target=target, config=config)
+    if not files and is_adapter(names):
+        return open_adapter(store, config, target=target)
+    return None
 
 
 def _preferred(names: Sequence[str]) -> tuple[Format | None, list[str]]:
@@ -226,9 +239,8 @@ def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:
         "safetensors files: loaders leave them out, or unpickle them"
     )
     cure = "convert these tensors to safetensors and rebuild the index"
-    return [
-        Fault(kind=FaultKind.ODD, file=main.path, message=message, tensors=tuple(patterns(names)), cure=cure)
-    ]
+    kind = FaultKind.MALFORMED if other == set(files) else FaultKind.ODD
+    return [Fault(kind=kind, file=main.path, message=message, tensors=tuple(patterns(names)), cure=cure)]
 
 
 def _unfinished(store: Store, names: Sequence[str]) -> list[str]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weightlint.config_file import ConfigFile
-    from weightlint.index import Fault
     from weightlint.ranks import Ranks
     from weightlint.store import Store
 
@@ -27,14 +26,7 @@ def find_ranks(names: Sequence[str], config: bytes | None) -> Ranks | None:
     return found(names, _table(config))
 
 
-def open_ranks(
-    store: Store,
-    ranks: Ranks,
-    *,
-    target: str,
-    config: ConfigFile,
-    faults: Sequence[Fault] = (),
-) -> Checkpoint:
+def open_ranks(store: Store, ranks: Ranks, *, target: str, config: ConfigFile) -> Checkpoint:
     """Read the tables of all ranks of one set; files of other sets are named, not read."""
     files = [] if ranks.sharding.useless else [*ranks.places]
     reader = Reader(store)
@@ -45,7 +37,7 @@ def open_ranks(
         store=store,
         index=index,
         absent=tuple(reader.absent),
-        faults=(*faults, *reader.faults),
+        faults=tuple(reader.faults),
         config=config.raw,
         config_path=config.path,
         format=form.name if form else "safetensors",

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
+from weightlint.adapter import WEIGHTS
+from weightlint.adapter_folder import open_adapter
 from weightlint.checkpoint import Checkpoint, collector_off
+from weightlint.config_file import find_config
 from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
@@ -58,6 +61,8 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
     if table_of([name]) is not None:
         return open_folder(store, target=target)
     if not name.endswith((".json", ".json.gz")):
+        if name in WEIGHTS:
+            return open_adapter(store, find_config(store), target=target)
         if find_ranks([name], None) is not None:
             return open_folder(store, target=target)
         form = format_of(name)

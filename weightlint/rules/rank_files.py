@@ -96,6 +96,7 @@ def _between(ranks: Ranks, lapse: Lapse) -> Finding:
     files = [file for file, rank in ranks.places.items() if rank._replace(part=0) in lapse.ranks]
     return RULE.finding(
         message,
+        level=Level.WARNING if _is_surplus(ranks, lapse) else None,
         place=Place(
             tensors=tuple(patterns(lapse.names)), files=tuple(sorted(files, key=natural)), ranks=tuple(who)
         ),
@@ -105,6 +106,14 @@ def _between(ranks: Ranks, lapse: Lapse) -> Finding:
         found=found,
         cure=_cure(ranks, lapse),
     )
+
+
+def _is_surplus(ranks: Ranks, lapse: Lapse) -> bool:
+    """Tell whether ranks of another run lie beside a complete set and in the place of none of it."""
+    if lapse.slip is not Slip.FOREIGN:
+        return False
+    own = {rank.tp for rank in ranks.places.values()} - {rank.tp for rank in lapse.ranks}
+    return own >= set(range(int(lapse.expected)))
 
 
 def _words(ranks: Ranks, lapse: Lapse, who: str) -> tuple[str, str | None, str | None]:
