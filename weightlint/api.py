@@ -12,8 +12,10 @@ from weightlint.case import Case
 from weightlint.checkpoint import collector_off
 from weightlint.finding import Facts, Report
 from weightlint.inspection import Family, Inspection, families
+from weightlint.keys import Keys
 from weightlint.names import natural
 from weightlint.opening import DIALECTS, QUANTS, configure, open_cases
+from weightlint.running import running
 from weightlint.target import open_target
 from weightlint.verdict import RULES, judge
 
@@ -29,18 +31,23 @@ def check(
     schema: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    dtype: str | None = None,
+    device: str | None = None,
 ) -> Report:
     """Check one checkpoint and return the report.
 
     `target` is a folder, a tensor file, an index file or a snapshot. `select` and `ignore` are
-    rule names or prefixes of codes.
+    rule names or prefixes of codes. `dtype` and `device` say how the model is to be run.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
     """
     began = time.perf_counter()
     with collector_off():
+        use = running(dtype, device)
         cases = open_cases(str(target), arch=arch, config=config, schema=schema)
+        for case in cases:
+            case.running = use
         findings, skips = judge(cases, select, ignore)
     facts = _facts(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
@@ -66,6 +73,8 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 def _dialect(case: Case) -> str | None:
     if case.checkpoint.adapter is not None:
         return "peft"
+    if isinstance(case.config, Keys):
+        return "gguf"
     if case.spelling is None:
         return None
     return case.spelling.dialect.name if case.spelling.dialect else "hf"
@@ -85,9 +94,13 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
         case = Case(open_target(target))
         configure(case, config)
         if case.config is not None:
-            case.arch = schemas.detect(case.config)
-        rows = sorted(families(case.index), key=lambda family: natural(family.pattern))
-    return Inspection(_facts([case], time.perf_counter() - began), tuple(rows))
+            case.arch = case.config.prefix if isinstance(case.config, Keys) else schemas.detect(case.config)
+        checkpoint = case.checkpoint
+        found = families(case.index, ggml=checkpoint.format == "gguf")
+        rows = sorted(found, key=lambda family: natural(family.pattern))
+    facts = _facts([case], time.perf_counter() - began)
+    others = tuple(it.index.files[0].path for it in checkpoint.others if it.index.files)
+    return Inspection(facts, tuple(rows), checkpoint.keys, others)
 
 
 def snapshot(target: str, output: str) -> int:

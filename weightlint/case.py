@@ -10,9 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
 from weightlint.finding import Place, counted
+from weightlint.keys import Keys
 from weightlint.lapse import Slip
 from weightlint.ledger import Ledger
 from weightlint.rule import Need
+from weightlint.running import Running
+from weightlint.wording import CONFIG, GGUF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
+    from weightlint.wording import Wording
 
 
 class Loss(TypedDict):
@@ -42,7 +46,8 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling. `unexpanded` says why there is none. `lapses` are what does not add up between the
+    files' spelling. `unexpanded` says why there is none, `bad_field` which field is to blame for it.
+    `running` is how the checkpoint is meant to be run, `lapses` are what does not add up between the
     ranks of a checkpoint that is cut.
     """
 
@@ -55,6 +60,7 @@ class Case:
     spelling: Spelling | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
+    running: Running = field(default_factory=Running)
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
 
@@ -70,6 +76,11 @@ class Case:
             message = "a rule without Need.EXPECTED asked for the join"
             raise AssertionError(message)
         return self.spelling.joined
+
+    @property
+    def wording(self) -> Wording:
+        """Return the words for this kind of checkpoint."""
+        return GGUF if isinstance(self.config, Keys) else CONFIG
 
     def refit(self) -> Refit | None:
         """Find the config field that, with another value, would explain most of the ledger."""

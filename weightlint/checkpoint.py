@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.index import Fault, Index
-from weightlint.series import gaps
+from weightlint.metadata import Value
+from weightlint.series import gaps, numbered
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from weightlint.adapter import Adapter
-    from weightlint.metadata import Value
     from weightlint.ranks import Ranks
     from weightlint.store import Store
+
+
+_FIRST = Value("u16", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +69,30 @@ class Checkpoint:
             return {}
         return {file: names for file, names in by_file(self.map.entries).items() if file in self.lost_files}
 
+    @property
+    def is_companion(self) -> bool:
+        """Tell what lies beside a GGUF model and is none: adapter, projector, importance matrix.
+
+        Values of general.type: `GGUFType` in gguf-py/gguf/constants.py; projectors from before it have
+        the architecture clip.
+        """
+        kind, arch = self.keys.get("general.type"), self.keys.get("general.architecture")
+        return (kind is not None and kind.value != "model") or (arch is not None and arch.value == "clip")
+
     def series_gaps(self) -> list[str]:
-        """Return the files that a numbered series lacks, where no index file says what belongs to it."""
+        """Return the files that a numbered series lacks, where no index file says what belongs to it.
+
+        Where the files give their number themselves, as parts of a GGUF do, names that count to another
+        one prove nothing, nor do several names if all numbers are there.
+        """
         if self.map is not None:
             return []
-        return gaps(file.path for file in self.index.files)
+        paths = [file.path for file in self.index.files]
+        said = self.keys.get("split.count")
+        places = set(filter(None, map(numbered, paths)))
+        if said is not None and ({of for _, of in places} - {said.value} or len(places) == said.value):
+            return []
+        return gaps(paths)
 
 
 def is_second_set(path: str) -> bool:
@@ -80,6 +102,14 @@ def is_second_set(path: str) -> bool:
     mistral-inference reads the one, all others read the other.
     """
     return path.startswith(("consolidated.", "consolidated-"))
+
+
+def own_keys(index: Index) -> dict[str, Value]:
+    """Return what a model says of itself: the typed values of part 0 of a split, else of the first file."""
+    first = next((file for file in index.files if file.metadata.get("split.no") == _FIRST), None)
+    first = first or next(iter(index.files), None)
+    items = first.metadata.items() if first else ()
+    return {key: value for key, value in items if isinstance(value, Value)}
 
 
 @contextmanager

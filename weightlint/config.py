@@ -38,7 +38,11 @@ class BadFieldError(FieldError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSpec:
-    """How a schema reads one field: a line of its `[config]` table."""
+    """How a schema reads one field: a line of its `[config]` table.
+
+    `stored` is the exact type of a GGUF key, `required` that the loader refuses a file without it. In
+    place of the value an array of `items` may stand: the first counts, or each if the type is list.
+    """
 
     type: str = "int"
     aliases: tuple[str, ...] = ()
@@ -48,6 +52,9 @@ class FieldSpec:
     nullable: bool = False
     min: str | None = None
     max: str | None = None
+    stored: str | None = None
+    required: bool = False
+    items: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +69,6 @@ class Config:
     changes: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
-    def own(self, name: str) -> str:
-        """Return the name of a field as the file writes it."""
-        return self.names.get(name, name)
-
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
         """Look a name up in the nested config `scope`, then at the top; a dotted name is absolute."""
         if name in self.changes:
@@ -77,6 +80,15 @@ class Config:
             if there and isinstance(inner, dict) and name in inner:
                 return True, inner[name]
         return (True, self.data[name]) if name in self.data else (False, None)
+
+    @property
+    def noun(self) -> str:
+        """Return what an entry is called."""
+        return "field"
+
+    def spelled(self, name: str) -> str:
+        """Return a field as the user's file writes it."""
+        return self.names.get(name, name)
 
     def with_change(self, name: str, value: object) -> Config:
         """Return the config as it would be with another value of one field."""

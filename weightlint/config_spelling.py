@@ -1,6 +1,6 @@
 """Configs that do not use Hugging Face field names: recognised by their fields, read as if they did.
 
-A message names a field as its file does; `Config.own` turns the name back.
+A message names a field as its file does; `Config.spelled` turns the name back.
 """
 
 from __future__ import annotations

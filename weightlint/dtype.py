@@ -82,3 +82,10 @@ FLOATS = frozenset({"BF16", "F16", "F32"})
 
 FP8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
 """Eight-bit floats: meaningless as weights without a scale."""
+
+
+def find(name: str) -> DType | None:
+    """Return the type of this name, in whichever format it is at home, or None."""
+    from weightlint.ggml import BY_NAME
+
+    return SAFETENSORS.get(name) or BY_NAME.get(name)

@@ -43,8 +43,9 @@ class Slot:
     `pattern` names the tensors with `{axis}` placeholders; `boxes` are disjoint and together the
     domain, so that a ragged family needs several. `shape` is row-major `[out, in]`, `formula` the
     same as the schema writes it. `cut` and `stage` are the schema's hints for tensor and pipeline
-    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. `parts` are
-    the slots that a fused tensor is made of, in order.
+    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. `absent`
+    is how the absence of an optional tensor is judged; with `outer_ones`, outermost dimensions of 1 are
+    of no account. `parts` are the slots that a fused tensor is made of, in order.
     """
 
     pattern: str
@@ -55,6 +56,8 @@ class Slot:
     kind: str = "param"
     need: Presence = Presence.REQUIRED
     why: str | None = None
+    absent: str | None = None
+    outer_ones: bool = False
     tie: str | None = None
     cut: str | None = None
     stage: str | None = None

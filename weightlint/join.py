@@ -14,6 +14,7 @@ from weightlint.expected import Expected, Layout, Presence, Slot
 from weightlint.names import Coord, Template, fold
 
 if TYPE_CHECKING:
+    from weightlint.dtype import Shape
     from weightlint.index import Index, Kind
 
 Extra = dict[Template, dict[Coord, int]]
@@ -112,6 +113,16 @@ def misfit(index: Index, slot: Slot, rows: list[int]) -> dict[Kind, list[int]]:
 
 def fits(slot: Slot, kind: Kind) -> bool:
     """Tell whether a slot allows this dtype and shape; what is unknown is allowed."""
-    return (kind.shape is None or kind.shape == slot.shape) and (
-        kind.dtype is None or kind.dtype in slot.dtypes
-    )
+    return has_shape(slot, kind) and (kind.dtype is None or kind.dtype in slot.dtypes)
+
+
+def has_shape(slot: Slot, kind: Kind) -> bool:
+    """Tell whether a slot allows this shape; an unknown one is allowed."""
+    if kind.shape is None or kind.shape == slot.shape:
+        return True
+    return slot.outer_ones and _without_outer_ones(kind.shape) == _without_outer_ones(slot.shape)
+
+
+def _without_outer_ones(shape: Shape) -> Shape:
+    first = next((at for at, size in enumerate(shape) if size != 1), len(shape))
+    return shape[first:]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weightlint import keys
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.config import BadFieldError, FieldError, MissingFieldError
@@ -18,6 +19,7 @@ from weightlint.drawer import Drawer
 from weightlint.errors import SchemaError, UsageError
 from weightlint.finding import printable
 from weightlint.index import Fault, FaultKind
+from weightlint.keys import Keys
 from weightlint.ledger import opened
 from weightlint.target import open_target
 
@@ -40,7 +42,7 @@ def open_cases(
     Raises:
         WeightlintError: weightlint could not look.
     """
-    if schema is None and arch is not None:
+    if schema is None and arch is not None and arch not in map(_stem, schemas.every()):
         schemas.path(arch)
     first = open_target(target)
     return [open_case(each, arch=arch, config=config, schema=schema) for each in (first, *first.others)]
@@ -82,6 +84,9 @@ def configure(case: Case, given: str | None) -> None:
             raise UsageError(message) from error
         case.checkpoint = replace(case.checkpoint, config=raw, config_path=given)
     raw = case.checkpoint.config
+    if given is None and case.checkpoint.format == "gguf":
+        _take_keys(case)
+        return
     if raw is None:
         return
     try:
@@ -89,6 +94,15 @@ def configure(case: Case, given: str | None) -> None:
     except ValueError as error:
         fault = _bad_config(case.checkpoint, str(error))
         case.checkpoint = replace(case.checkpoint, faults=(*case.checkpoint.faults, fault))
+
+
+def _take_keys(case: Case) -> None:
+    """Let the keys of a GGUF file stand in for a config; what lies beside it is of another format."""
+    files = case.index.files
+    path = files[0].path if files else case.checkpoint.target
+    case.checkpoint = replace(case.checkpoint, config=None, config_path=path)
+    if case.checkpoint.keys:
+        case.config = keys.read(case.checkpoint.keys, path)
 
 
 def _bad_config(checkpoint: Checkpoint, why: str) -> Fault:
@@ -113,6 +127,8 @@ def _own_schema(file: Path) -> Schema:
 def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     if file is not None:
         case.schema = _own_schema(Path(file))
+    elif isinstance(case.config, Keys) and arch not in schemas.names():
+        _choose_by_keys(case, case.config, arch)
     elif arch is not None:
         case.schema = schemas.load(arch)
     elif case.config is not None:
@@ -128,6 +144,20 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
             f"no {case.checkpoint.config_path} beside the tensors{hint}; give one with --config FILE"
         )
     case.arch = case.schema.name if case.schema else None
+
+
+def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
+    """Take the schema named after the architecture that a GGUF file declares."""
+    name = f"gguf/{_stem(arch or config.prefix)}"
+    if name in schemas.names("gguf"):
+        case.schema = schemas.load(name)
+    else:
+        said = printable(config.prefix) if config.prefix else "none"
+        case.unexpanded = f"no schema for the architecture of the file (general.architecture = {said})"
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _expand(case: Case) -> None:
@@ -157,10 +187,12 @@ def _expand(case: Case) -> None:
         expected = expand(case.schema, case.config)
         expected = case.quant.rewrite(expected, table) if case.quant and table else expected
     except MissingFieldError as error:
-        case.unexpanded = f"{case.config.path} has no field {case.config.own(error.name)}"
+        case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
+        case.bad_field = error
         return
     except BadFieldError as error:
-        case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error
+        case.unexpanded = f"{case.config.path}: {case.config.spelled(error.name)} {error.why}"
+        case.bad_field = error
         return
     case.plain = expected
 
@@ -179,11 +211,14 @@ def _expand_base(case: Case) -> None:
 
 def _settle(case: Case) -> None:
     """Find the files' spelling of the expectation and join; gather the ranks of a model that is cut."""
-    from weightlint.spelling import settle
+    from weightlint.join import join
+    from weightlint.spelling import Spelling, settle
 
     ranks = case.checkpoint.ranks
     if ranks is not None:
         _gather(case, ranks)
+    elif case.plain is not None and isinstance(case.config, Keys):
+        case.spelling = Spelling(join(case.index, case.plain))
     elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
         case.spelling = settle(case.index, case.plain, DIALECTS)
 

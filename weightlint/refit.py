@@ -14,6 +14,8 @@ from weightlint.errors import SchemaError
 from weightlint.expansion import expand
 from weightlint.expected import Presence
 from weightlint.join import join
+from weightlint.key_faults import still
+from weightlint.keys import Keys
 from weightlint.names import fold
 from weightlint.schema import load
 from weightlint.scope import Scope
@@ -57,6 +59,7 @@ def refit(case: Case) -> Refit | None:
         scope.fields_of(f"[{spec[6:-1]}]") if isinstance(spec, str) and spec.startswith("range(") else set()
     )
     best: Refit | None = None
+    rank = (0, 0)
     for name, value in suspects(case, scope):
         joined = _rejoined(case, case.schema, case.config.with_change(name, value))
         after = None if joined is None else _joined_symptoms(case, joined, fewer_than=len(before))
@@ -66,9 +69,16 @@ def refit(case: Case) -> Refit | None:
             or (name in depth and _layers(after) & _layers(before - after))
         ):
             continue
-        if best is None or len(before - after) > len(best.explained):
-            best = Refit(name, scope(name), value, before - after, whole=not after)
+        reached = len(before - after), -doubts(case, case.config.with_change(name, value))
+        if best is None or reached > rank:
+            best, rank = Refit(name, scope(name), value, before - after, whole=not after), reached
     return best if best is not None and (best.whole or len(best.explained) >= MIN_FEW) else None
+
+
+def doubts(case: Case, config: Config) -> int:
+    """Count the keys of a GGUF file that would fail a check: of two values, the one that fits them is right."""
+    assert case.schema is not None
+    return len(still(case.schema, config, case.index.rows)) if isinstance(config, Keys) else 0
 
 
 def symptoms(case: Case, ledger: Ledger) -> frozenset[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weightlint import expr
 from weightlint.config import FieldError
 from weightlint.errors import SchemaError
+from weightlint.keys import Keys
 from weightlint.scope import Scope
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MAX_TRIES = 40
 """Pairs that are tried; each costs a join."""
 
-HELD = frozenset({"num_nextn_predict_layers", "vocab_size", "tie_word_embeddings"})
+HELD = frozenset({"num_nextn_predict_layers", "nextn_predict_layers", "vocab_size", "tie_word_embeddings"})
 """Fields with a rule of their own: MTP zone, vocabulary rows, tied head."""
 
 
@@ -40,6 +41,7 @@ def suspects(case: Case, scope: Scope) -> list[tuple[str, Any]]:
 
 def _from_shapes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]]:
     """Solve each misfit size for each field of its formula."""
+    assert case.config is not None
     for slot, kinds in case.ledger.misfits.items():
         for kind, rows in kinds.items():
             shape = kind.shape or ()
@@ -47,10 +49,12 @@ def _from_shapes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any
                 continue
             for text, said, found in zip(slot.formula, slot.shape, shape, strict=True):
                 if said != found:
-                    for name in scope.fields_of(text):
+                    for name in scope.sources(text):
                         value = _solved(case, text, name, found)
                         if value is not None:
                             yield len(rows), (name, value)
+                        elif name in case.config.data or isinstance(case.config, Keys):
+                            yield from _near(scope, name)
 
 
 def _solved(case: Case, text: str, name: str, wanted: int) -> int | None:
@@ -70,6 +74,13 @@ def _solved(case: Case, text: str, name: str, wanted: int) -> int | None:
         return None
     value = 1 + (wanted - one) // (two - one)
     return value if value > 0 and at(value) == wanted else None
+
+
+def _near(scope: Scope, name: str) -> Iterator[tuple[int, tuple[str, Any]]]:
+    """Try the neighbours, the double and the half of a number that several formulas divide by."""
+    said = _read(scope, name)
+    if isinstance(said, int) and not isinstance(said, bool):
+        yield from ((1, (name, value)) for value in (said - 1, said + 1, said * 2, said // 2) if value > 0)
 
 
 def _from_axes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]]:

@@ -16,7 +16,7 @@ from weightlint.config_file import find_config
 from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
-from weightlint.format import FORMATS, Bundle, format_of
+from weightlint.format import FORMATS, Bundle, format_of, table_of
 from weightlint.rank_folder import find_ranks
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
             with store.open(name) as blob:
                 if bundle.claims(blob.read(0, HEAD)):
                     return bundle.unpack(blob, target=target)
+    if table_of([name]) is not None:
+        return open_folder(store, target=target)
     if not name.endswith((".json", ".json.gz")):
         if name in WEIGHTS:
             return open_adapter(store, find_config(store), target=target)

@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
+from weightlint.config import BadFieldError
 from weightlint.finding import Level, Place
+from weightlint.keys import Keys
 from weightlint.refit import explained_by, symptoms
 from weightlint.rule import Rule
 
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 def check(case: Case) -> Iterator[Finding]:
     """Report a bad field; else another architecture; else the field that explains most."""
     config = case.checkpoint.config_path
-    if case.bad_field is not None:
-        field = case.config.own(case.bad_field.name) if case.config else case.bad_field.name
+    if isinstance(case.bad_field, BadFieldError) and not isinstance(case.config, Keys):
+        field = case.config.spelled(case.bad_field.name) if case.config else case.bad_field.name
         yield RULE.finding(
             f"{config}: {field} {case.bad_field.why}",
             place=Place(files=(config,)),
@@ -37,7 +39,7 @@ def check(case: Case) -> Iterator[Finding]:
     yield from _fractions(case)
     if case.spelling is None:
         return
-    other = _other_architecture(case)
+    other = None if isinstance(case.config, Keys) else _other_architecture(case)
     if other is not None:
         yield other
         return
@@ -48,13 +50,13 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _fractions(case: Case) -> Iterator[Finding]:
     """Warn of whole numbers that are written as fractions: strict readers refuse them."""
-    if case.schema is None or case.config is None:
+    if case.schema is None or case.config is None or isinstance(case.config, Keys):
         return
     for name, spec in case.schema.fields.items():
         there, value = case.config.find(name, case.schema.scope)
         if there and spec.type == "int" and isinstance(value, float) and value.is_integer():
             yield RULE.finding(
-                f"{case.checkpoint.config_path}: {case.config.own(name)} is {value}, a fraction where a whole number belongs",
+                f"{case.checkpoint.config_path}: {case.config.spelled(name)} is {value}, a fraction where a whole number belongs",
                 level=Level.WARNING,
                 place=Place(files=(case.checkpoint.config_path,)),
                 unit="file",
@@ -113,16 +115,17 @@ def _misfit(case: Case, refit: Refit) -> Finding:
             if all(index.names[row] in names for row in ledger.misfits[slot][kind]):
                 ledger.take_misfits(slot, kind)
     assert case.config is not None
-    config, field = case.checkpoint.config_path, case.config.own(refit.field)
+    config, name = case.checkpoint.config_path, case.config.spelled(refit.field)
+    said, fits = f"{name} = {_json(refit.said)}", _json(refit.fits)
     files = dict.fromkeys(index.file(index.rows[name]) for name in sorted(names) if name in index.rows)
     return RULE.finding(
-        f"{config} says {field} = {_json(refit.said)}, the tensors are those of {_json(refit.fits)}",
-        place=Place(tensors=tuple(patterns(names)), files=(config, *list(files)[:2])),
+        f"{config} says {said}, the tensors are those of {fits}",
+        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys((config, *list(files)[:2])))),
         count=len(names),
-        expected=f"{field} = {_json(refit.said)}",
-        found=f"{len(names):,} tensors that fit {field} = {_json(refit.fits)}",
-        cure=f"set {field} to {_json(refit.fits)}, or take the config.json and the files of one revision; "
-        "if the config is right, the named tensors are missing or foreign",
+        expected=said,
+        found=f"{len(names):,} tensors that fit {name} = {fits}",
+        cure=f"set {name} to {fits}{case.wording.correct}; if the {case.wording.source} is right, the named tensors are "
+        "missing or foreign",
     )
 
 

@@ -34,7 +34,7 @@ def check(case: Case) -> Iterator[Finding]:
     if case.spelling is not None and (_strange(case) or case.spelling.prefixes):
         yield _whole(case)
     groups: dict[tuple[str, str], list[Pair]] = {}
-    for slot in [slot for slot in case.ledger.missing if slot.need is Presence.REQUIRED]:
+    for slot in [slot for slot in case.ledger.missing if _is_missed(case, slot)]:
         found = _nearest(case, slot)
         if found is not None:
             template, coords = found
@@ -51,6 +51,12 @@ def _strange(case: Case) -> Dialect | None:
     dialect = case.spelling.dialect if case.spelling else None
     at_home = ranks is not None and dialect is not None and dialect.name in ranks.sharding.dialects
     return None if at_home else dialect
+
+
+def _is_missed(case: Case, slot: Slot) -> bool:
+    """Tell whether the absence of a tensor is judged: it is required, or optional as a set."""
+    whole = slot.absent not in {None, "part"}
+    return slot.need is Presence.REQUIRED or whole or (slot.absent == "part" and slot in case.joined.matched)
 
 
 def _whole(case: Case) -> Finding:
