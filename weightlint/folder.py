@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from weightlint import weight_map
 from weightlint.adapter_folder import is_adapter, open_adapter
@@ -17,10 +17,10 @@ from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
 from weightlint.format import FORMATS, format_of, table_of
-from weightlint.index import UNKNOWN, Fault, FaultKind, Header, Index
-from weightlint.names import patterns
+from weightlint.index import UNKNOWN, Fault, Header, Index
+from weightlint.index_files import format_of_map, is_in, main_map, mixed, read_maps
 from weightlint.rank_folder import find_ranks, open_ranks
-from weightlint.reader import Reader, unreadable
+from weightlint.reader import Reader
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
@@ -64,13 +64,13 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         UsageError: the folder holds nothing that can be read.
     """
     names = store.names()
-    maps, faults = _maps(store, [wanted] if wanted else list(filter(weight_map.is_index, names)))
+    maps, faults = read_maps(store, [wanted] if wanted else list(filter(weight_map.is_index, names)))
     form, present = _preferred(names)
     table = None if wanted else table_of(names)
     if table is not None and (form is None or table.order < form.order):
         return _tabled(store, table, names, target=target)
-    main = _main(maps if wanted or form is None else [it for it in maps if _of(it, form)], names)
-    form = (main and _format(main)) or form
+    main = main_map(maps if wanted or form is None else [it for it in maps if is_in(it, form)], names)
+    form = (main and format_of_map(main)) or form
     models = [list(dict.fromkeys(main.entries.values()))] if main else _members(form, present)
     files = models[0]
     config = find_config(store)
@@ -79,12 +79,33 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         other = _cut_or_added(store, names, files, config, target=target)
         if other is not None:
             return replace(other, faults=(*faults, *other.faults))
-    faults += _mixed(main, files)
-    if main and (wanted or _format(main) is None) and not _any_there(store, files):
+    faults += mixed(main, files)
+    if main and (wanted or format_of_map(main) is None) and not _any_there(store, files):
         return _names_only(target, store, main, faults, config)
     _refuse_nothing(target, names, files, faults)
+    found = _read_models(store, models, form, present, target=target)
+    return replace(
+        found,
+        map=main,
+        other_maps=tuple(it for it in maps if it is not main),
+        unfinished=tuple(_unfinished(store, names)),
+        faults=(*faults, *found.faults),
+        config=config.raw,
+        config_path=config.path,
+    )
+
+
+def _read_models(
+    store: Store,
+    models: Sequence[Sequence[str]],
+    form: Format | None,
+    present: Sequence[str],
+    *,
+    target: str,
+) -> Checkpoint:
+    """Read the first of these models, what is present beside all of them, and the others."""
     reader = Reader(store)
-    index = reader.read_all([file for file in files if format_of(file) is form])
+    index = reader.read_all([file for file in models[0] if format_of(file) is form])
     known = {file for model in models for file in model}
     strays = reader.read_all([file for file in present if file not in known])
     beside = [open_files(store, model, target=target) for model in models[1:]]
@@ -96,13 +117,8 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
         store=store,
         index=index,
         strays=strays,
-        map=main,
-        other_maps=tuple(it for it in maps if it is not main),
         absent=tuple(reader.absent),
-        unfinished=tuple(_unfinished(store, names)),
-        faults=(*faults, *reader.faults),
-        config=config.raw,
-        config_path=config.path,
+        faults=tuple(reader.faults),
         format=form.name if form else "safetensors",
         keys=own_keys(index),
         others=tuple(it for it in beside if not it.is_companion),
@@ -155,44 +171,6 @@ def _members(form: Format | None, present: Sequence[str]) -> Sequence[Sequence[s
     return form.models(first) if form else [[]]
 
 
-def _format(it: WeightMap) -> Format | None:
-    """Return the format of an index: its name's, else that of its first file that has a known one."""
-    if "safetensors" in it.path:
-        return cast("Format", FORMATS["safetensors"])
-    return next((form for file in dict.fromkeys(it.entries.values()) if (form := format_of(file))), None)
-
-
-def _of(it: WeightMap, form: Format) -> bool:
-    return any(format_of(file) is form for file in dict.fromkeys(it.entries.values()))
-
-
-def _maps(store: Store, names: Sequence[str]) -> tuple[list[WeightMap], list[Fault]]:
-    maps: list[WeightMap] = []
-    faults: list[Fault] = []
-    for name in names:
-        try:
-            with store.open(name) as blob:
-                reading = weight_map.read(blob, name)
-        except OSError as error:
-            faults.append(unreadable(store, name, error))
-            continue
-        faults += reading.faults
-        if reading.map is not None:
-            maps.append(reading.map)
-    return maps, faults
-
-
-def _main(maps: Sequence[WeightMap], names: Sequence[str]) -> WeightMap | None:
-    """Choose the index to go by: the usual name, else the most tensors in files that are there."""
-    there = set(names)
-
-    def worth(it: WeightMap) -> tuple[bool, bool, int]:
-        files = set(it.entries.values())
-        return bool(files & there), it.path == "model.safetensors.index.json", len(it.entries)
-
-    return max(maps, key=worth, default=None)
-
-
 def _any_there(store: Store, files: Sequence[str]) -> bool:
     folders = {file.rpartition("/")[0] for file in files}
     there = {f"{folder}/{name}".lstrip("/") for folder in folders for name in store.names(folder)}
@@ -227,20 +205,6 @@ def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], fau
     what += f"; it holds unfinished downloads such as {printable(half[0])}" if half else ""
     message = f"{target}: no *.safetensors file, no *.gguf file and no *.index.json in this folder{what}"
     raise NothingFoundError(message)
-
-
-def _mixed(main: WeightMap | None, files: Sequence[str]) -> list[Fault]:
-    other = {file for file in files if not file.endswith(".safetensors")}
-    if main is None or not other or "safetensors" not in main.path:
-        return []
-    names = [name for name, file in main.entries.items() if file in other]
-    message = (
-        f"{main.path} places {len(names):,} tensors in {', '.join(map(printable, sorted(other)[:3]))}, not in "
-        "safetensors files: loaders leave them out, or unpickle them"
-    )
-    cure = "convert these tensors to safetensors and rebuild the index"
-    kind = FaultKind.MALFORMED if other == set(files) else FaultKind.ODD
-    return [Fault(kind=kind, file=main.path, message=message, tensors=tuple(patterns(names)), cure=cure)]
 
 
 def _unfinished(store: Store, names: Sequence[str]) -> list[str]:
