@@ -304,6 +304,13 @@ def test_a_name_that_forges_output_is_escaped() -> None:
     assert "\u202e" not in fault.message
 
 
+def test_an_archive_cut_short_says_how_much_it_was_to_hold() -> None:
+    data = torch_toy.file([("a", "F32", (300, 2)), ("b", "BF16", (50,))])
+    fault = only(data[:900])
+    assert (fault.expected, fault.found) == ("over 2,500 bytes, as its pickle lists", "900 bytes")
+    assert only(data[:60]).expected is None
+
+
 def test_damage_after_a_foreign_global_hides_nothing() -> None:
     kinds = [fault.kind for fault in read(archive(b"\x80\x02" + OTHER_GLOBAL + b"\xff\xff")).faults]
     assert kinds == [UNTRUSTED, MALFORMED]

@@ -7,14 +7,16 @@ Records under one root: `data.pkl`, `byteorder`, `data/<key>` for each storage, 
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weightlint.finding import printable
 from weightlint.foreign import AGAIN
-from weightlint.index import Fault, Header
+from weightlint.index import Fault, FaultKind, Header
 from weightlint.pickle_machine import run
 from weightlint.torch_faults import SAVE, foreign, malformed, odd
 from weightlint.torch_header import Content, Held, header
+from weightlint.torch_torn import announced
 from weightlint.torch_types import INERT, KNOWN
 from weightlint.zip_directory import read_archive
 from weightlint.zip_end import BadZipError
@@ -40,7 +42,8 @@ def read(blob: Blob, path: str) -> Header:
     try:
         archive = read_archive(blob)
     except BadZipError as error:
-        return _refused(blob, _zip_fault(path, error))
+        fault = _zip_fault(path, error)
+        return _refused(blob, _measured(blob, fault) if error.kind is FaultKind.TORN else fault)
     root = next(iter(archive.records), "").partition("/")[0]
     script = _script(archive, root)
     if script is not None:
@@ -134,6 +137,14 @@ def _oddities(path: str, archive: Archive) -> Iterator[Fault]:
 
 def _zip_fault(path: str, error: BadZipError) -> Fault:
     return Fault(kind=error.kind, file=path, message=f"{path} {error}", cure=AGAIN, lost=True)
+
+
+def _measured(blob: Blob, fault: Fault) -> Fault:
+    """Add how much a torn archive was to hold, as far as its pickle tells."""
+    size = announced(blob)
+    if size is None or size <= blob.size:
+        return fault
+    return replace(fault, expected=f"over {size:,} bytes, as its pickle lists", found=f"{blob.size:,} bytes")
 
 
 def _refused(blob: Blob, fault: Fault) -> Header:
