@@ -29,10 +29,9 @@ def rules() -> str:
 
 def architectures() -> str:
     lines = []
-    for name in schema.names():
-        it = schema.load(name)
+    for name in schema.every():
         about = schema.path(name).read_text().splitlines()[0].lstrip("# ").split(":")[0].rstrip(".")
-        lines.append(f"| {name} | {', '.join(it.architectures)} | {about} |")
+        lines.append(f"| {name} | {schema.audience(name)} | {about} |")
     return "\n".join(["| schema | class | models |", "|---|---|---|", *lines])
 
 
