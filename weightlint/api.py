@@ -29,6 +29,7 @@ def check(
     arch: str | None = None,
     config: str | None = None,
     schema: str | None = None,
+    dialect: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     dtype: str | None = None,
@@ -36,8 +37,9 @@ def check(
 ) -> Report:
     """Check one checkpoint and return the report.
 
-    `target` is a folder, a tensor file, an index file or a snapshot. `select` and `ignore` are
-    rule names or prefixes of codes. `dtype` and `device` say how the model is to be run.
+    `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
+    names are to have. `select` and `ignore` are rule names or prefixes of codes. `dtype` and `device` say
+    how the model is to be run.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
@@ -45,7 +47,7 @@ def check(
     began = time.perf_counter()
     with collector_off():
         use = running(dtype, device)
-        cases = open_cases(str(target), arch=arch, config=config, schema=schema)
+        cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=dialect)
         for case in cases:
             case.running = use
         findings, skips = judge(cases, select, ignore)
@@ -73,11 +75,7 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 def _dialect(case: Case) -> str | None:
     if case.checkpoint.adapter is not None:
         return "peft"
-    if isinstance(case.config, Keys):
-        return "gguf"
-    if case.spelling is None:
-        return None
-    return case.spelling.dialect.name if case.spelling.dialect else "hf"
+    return None if case.spelling is None else case.spelling.dialect.name
 
 
 def _checked(case: Case) -> int:

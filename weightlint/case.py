@@ -46,9 +46,9 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling. `unexpanded` says why there is none, `bad_field` which field is to blame for it.
-    `running` is how the checkpoint is meant to be run, `lapses` are what does not add up between the
-    ranks of a checkpoint that is cut.
+    files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
+    expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
+    run, `lapses` are what does not add up between the ranks of a checkpoint that is cut.
     """
 
     checkpoint: Checkpoint
@@ -58,6 +58,7 @@ class Case:
     quant: Quant | None = None
     plain: Expected | None = None
     spelling: Spelling | None = None
+    wanted: str | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
     running: Running = field(default_factory=Running)

@@ -16,7 +16,7 @@ from weightlint.case import Case
 from weightlint.config import BadFieldError, FieldError, MissingFieldError
 from weightlint.config_spelling import read as read_config
 from weightlint.drawer import Drawer
-from weightlint.errors import SchemaError, UsageError
+from weightlint.errors import SchemaError, UsageError, nearest
 from weightlint.finding import printable
 from weightlint.index import Fault, FaultKind
 from weightlint.keys import Keys
@@ -35,7 +35,12 @@ DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
 
 
 def open_cases(
-    target: str, *, arch: str | None = None, config: str | None = None, schema: str | None = None
+    target: str,
+    *,
+    arch: str | None = None,
+    config: str | None = None,
+    schema: str | None = None,
+    dialect: str | None = None,
 ) -> list[Case]:
     """Read what the user points at: one case, or one for each model of a folder.
 
@@ -44,15 +49,39 @@ def open_cases(
     """
     if schema is None and arch is not None and arch not in map(_stem, schemas.every()):
         schemas.path(arch)
+    if dialect is not None:
+        named(dialect)
     first = open_target(target)
-    return [open_case(each, arch=arch, config=config, schema=schema) for each in (first, *first.others)]
+    return [
+        open_case(each, arch=arch, config=config, schema=schema, dialect=dialect)
+        for each in (first, *first.others)
+    ]
+
+
+def named(dialect: str) -> Dialect:
+    """Return a dialect by its name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if dialect not in DIALECTS:
+        message = (
+            f"no dialect named {dialect!r}{nearest(dialect, DIALECTS)}; `weightlint list dialects` has all"
+        )
+        raise UsageError(message)
+    return DIALECTS[dialect]
 
 
 def open_case(
-    checkpoint: Checkpoint, *, arch: str | None, config: str | None, schema: str | None = None
+    checkpoint: Checkpoint,
+    *,
+    arch: str | None,
+    config: str | None,
+    schema: str | None = None,
+    dialect: str | None = None,
 ) -> Case:
     """Work out what a checkpoint should hold."""
-    case = Case(checkpoint)
+    case = Case(checkpoint, wanted=dialect)
     configure(case, config)
     if config is None and case.config is None and (arch or schema) and not _config_fault(case):
         message = (
@@ -218,9 +247,9 @@ def _settle(case: Case) -> None:
     if ranks is not None:
         _gather(case, ranks)
     elif case.plain is not None and isinstance(case.config, Keys):
-        case.spelling = Spelling(join(case.index, case.plain))
+        case.spelling = Spelling(join(case.index, case.plain), DIALECTS["gguf"], native=True)
     elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
-        case.spelling = settle(case.index, case.plain, DIALECTS)
+        case.spelling = settle(case.index, case.plain, DIALECTS, case.wanted)
 
 
 def _gather(case: Case, ranks: Ranks) -> None:
@@ -232,7 +261,7 @@ def _gather(case: Case, ranks: Ranks) -> None:
 
     heap = pile(case.index, ranks, case.checkpoint.lost_files)
     home = ranks.sharding.dialects
-    spelling = case.plain and settle(heap.whole({}), case.plain, DIALECTS, home=home)
+    spelling = case.plain and settle(heap.whole({}), case.plain, DIALECTS, case.wanted, home=home)
     expected = spelling.joined.expected if spelling else None
     gathered = gather(heap, expected)
     case.lapses = gathered.lapses

@@ -136,7 +136,7 @@ def _columns(content: Content, found: StateDict) -> Columns:
             seen = view(call)
             if seen.storage is not None:
                 start, stop = placed.place(seen, seen.storage)
-            kind = known.setdefault(seen[:2], Kind(*seen[:2]))
+            kind = known.get(seen[:2]) or known.setdefault(seen[:2], Kind(*seen[:2]))
             if seen.meta:
                 bad["no values: it was saved on the meta device"].append(name)
         except BadTensorError as error:

@@ -12,10 +12,21 @@ from weightlint.pickle_values import Call, Global, Persistent
 from weightlint.torch_types import DTYPES, STORAGES, bits
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from weightlint.dtype import Shape
 
 MAX_RANK = 64
 _U63 = 1 << 63
+_WHOLE = frozenset({int})
+
+
+_CLASSES: Mapping[str, tuple[str | None, int]] = {
+    f"{module}.{name}": (dtype, bits(dtype) if dtype else 8)
+    for module in ("torch", "torch.storage", "torch.cuda")
+    for name, dtype in STORAGES.items()
+}
+"""Element type and its bits by the full name of a storage class."""
 
 
 class Storage(NamedTuple):
@@ -46,15 +57,13 @@ def storage(value: object) -> tuple[Storage, str | None]:
         raise BadTensorError(message)
     kind, key, numel = of[1], of[2], of[4]
     name = kind.name if type(kind) is Global else ""
-    module, _, last = name.rpartition(".")
-    if last not in STORAGES or module not in {"torch", "torch.storage", "torch.cuda"}:
+    if name not in _CLASSES:
         message = f"a storage of the type {printable(name or 'that is no name', limit=80)}, which is none"
         raise BadTensorError(message)
     if type(key) is not str or type(numel) is not int or not 0 <= numel < _U63:
         message = f"a storage {said(key)} of {said(numel)} elements"
         raise BadTensorError(message)
-    own = STORAGES[last]
-    each = bits(own) if own else 8
+    own, each = _CLASSES[name]
     size = -(-numel * each // 8)
     if len(of) < 6 or of[5] is None:
         return Storage(key, size, 0, size), own
@@ -77,14 +86,14 @@ def sizes(value: Any, what: str) -> Shape:
         value = value.args[0]
     if type(value) is list:
         value = tuple(value)
-    if type(value) is not tuple or any(type(each) is not int for each in value):
+    if type(value) is not tuple or not _WHOLE.issuperset(map(type, value)):
         message = f"a {what} that is no row of whole numbers"
         raise BadTensorError(message)
     if len(value) > MAX_RANK:
         message = f"{len(value):,} dimensions, the limit is {MAX_RANK}"
         raise BadTensorError(message)
-    wrong = next((each for each in value if not 0 <= each < _U63), None)
-    if wrong is not None:
+    if value and (min(value) < 0 or max(value) >= _U63):
+        wrong = next(each for each in value if not 0 <= each < _U63)
         message = f"the {what} {said(wrong)}"
         raise BadTensorError(message)
     return value

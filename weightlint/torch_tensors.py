@@ -142,7 +142,8 @@ def _view(outside: Any, offset: Any, size: Any, stride: Any, given: str | None) 
         message = f"the elements {first:,} to {last:,} of a storage that has {there:,}"
         raise BadTensorError(message)
     start = held.at + min(offset * each // 8, held.room)
-    return _counted(View(kind, shape, held, start, start + -(-extent * each // 8)))
+    made = View(kind, shape, held, start, start + -(-extent * each // 8))
+    return _counted(made) if kind == "F4" else made
 
 
 def _counted(seen: View) -> View:

@@ -6,6 +6,7 @@ is an error here. Layout: APPNOTE.TXT 6.3.10 of PKWARE, sections 4.3 and 4.5.3. 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
@@ -31,6 +32,8 @@ _FLAGS = DESCRIPTOR | 0x0800 | 0x0006
 
 _MAX_VERSION = 63
 """Version of the format that a reader needs, times ten, which zipfile understands."""
+
+_PLAIN = re.compile(rb"[A-Za-z0-9_.-][A-Za-z0-9_./-]*")
 
 _ENTRY = Struct("<4s6H3L5H2L")
 _LOCAL = Struct("<4s5H3L2H")
@@ -133,33 +136,37 @@ def _wide(extra: bytes, place: tuple[int, int, int]) -> tuple[int, int, int]:
 def _record(blob: Blob, entry: _Entry, directory: int) -> Record:
     """Prove that the header before a record says what the directory says."""
     name = _name(entry)
-    shown = printable(name, limit=80)
-    if entry.flags & ~_FLAGS:
-        message = f"has a record {shown} with the ZIP flags 0x{entry.flags:04x} (encrypted or patched)"
-        raise BadZipError(message)
-    if entry.method not in {STORED, DEFLATED} or (entry.method == STORED and entry.packed != entry.size):
-        message = f"has a record {shown} of {entry.packed:,} bytes for {entry.size:,}, packed by ZIP method {entry.method}"
-        raise BadZipError(message)
     raw = blob.read(entry.at, entry.at + _LOCAL.size + len(entry.name))
-    if len(raw) < _LOCAL.size + len(entry.name) or not raw.startswith(b"PK\x03\x04"):
-        message = f"has no header at byte {entry.at:,}, where its directory places {shown}"
-        raise BadZipError(message)
-    it = _LOCAL.unpack_from(raw)
-    start = entry.at + _LOCAL.size + it[9] + it[10]
-    if not _agree(entry, it) or raw[_LOCAL.size :] != entry.name or it[9] != len(entry.name):
-        message = (
-            f"describes the record {shown} in two ways: its ZIP directory and the header before it differ"
-        )
-        raise BadZipError(message)
-    if start + entry.packed > directory:
-        message = f"has a record {shown} that runs into the ZIP directory"
+    start = entry.at + len(raw)
+    if len(raw) == _LOCAL.size + len(entry.name):
+        start += _LOCAL.unpack_from(raw)[10]
+    why = _contradiction(entry, raw) or (
+        "that runs into the ZIP directory" if start + entry.packed > directory else ""
+    )
+    if why:
+        message = f"has a record {printable(name, limit=80)} {why}"
         raise BadZipError(message)
     return Record(name, start, entry.packed, entry.size, entry.crc, entry.method == STORED)
 
 
+def _contradiction(entry: _Entry, raw: bytes) -> str | None:
+    """Say what is wrong with an entry or with the header before its record, of which `raw` are the bytes."""
+    if entry.flags & ~_FLAGS:
+        return f"with the ZIP flags 0x{entry.flags:04x} (encrypted or patched)"
+    if entry.method not in {STORED, DEFLATED}:
+        return f"packed by ZIP method {entry.method}"
+    if entry.method == STORED and entry.packed != entry.size:
+        return f"of {entry.packed:,} bytes that is not packed and has {entry.size:,} unpacked"
+    if len(raw) < _LOCAL.size + len(entry.name) or not raw.startswith(b"PK\x03\x04"):
+        return f"without a header at byte {entry.at:,}, where the ZIP directory places it"
+    if raw[_LOCAL.size :] != entry.name or not _agree(entry, _LOCAL.unpack_from(raw)):
+        return "that the ZIP directory and the header before it describe in two ways"
+    return None
+
+
 def _agree(entry: _Entry, local: tuple[int, ...]) -> bool:
-    _, _, flags, method, _, _, crc, packed, size, _, _ = local
-    if (flags, method) != (entry.flags, entry.method):
+    _, _, flags, method, _, _, crc, packed, size, length, _ = local
+    if (flags, method, length) != (entry.flags, entry.method, len(entry.name)):
         return False
     if flags & DESCRIPTOR and not crc:
         return packed in {0, _FULL, entry.packed} and size in {0, _FULL, entry.size}
@@ -167,6 +174,8 @@ def _agree(entry: _Entry, local: tuple[int, ...]) -> bool:
 
 
 def _name(entry: _Entry) -> str:
+    if _PLAIN.fullmatch(entry.name) and b".." not in entry.name:
+        return entry.name.decode()
     try:
         name = entry.name.decode()
     except UnicodeDecodeError:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.dialect import Dialect
     from weightlint.expected import Slot
     from weightlint.finding import Finding
     from weightlint.names import Coord, Template
+    from weightlint.spelling import Spelling
 
 
 Pair = tuple["Slot", "Template", "set[Coord]"]
@@ -31,8 +31,9 @@ Pair = tuple["Slot", "Template", "set[Coord]"]
 
 def check(case: Case) -> Iterator[Finding]:
     """Report the spelling of the whole checkpoint, then single renamings."""
-    if case.spelling is not None and (_strange(case) or case.spelling.prefixes):
-        yield _whole(case)
+    spelling = case.spelling
+    if spelling is not None and (spelling.prefixes or _is_foreign(case, spelling)):
+        yield _whole(case, spelling)
     groups: dict[tuple[str, str], list[Pair]] = {}
     for slot in [slot for slot in case.ledger.missing if _is_missed(case, slot)]:
         found = _nearest(case, slot)
@@ -45,33 +46,32 @@ def check(case: Case) -> Iterator[Finding]:
         yield _renamed(case, old, new, pairs)
 
 
-def _strange(case: Case) -> Dialect | None:
-    """Return the dialect of the names, unless rank files of this kind have it as a rule."""
-    ranks = case.checkpoint.ranks
-    dialect = case.spelling.dialect if case.spelling else None
-    at_home = ranks is not None and dialect is not None and dialect.name in ranks.sharding.dialects
-    return None if at_home else dialect
-
-
 def _is_missed(case: Case, slot: Slot) -> bool:
     """Tell whether the absence of a tensor is judged: it is required, or optional as a set."""
     whole = slot.absent not in {None, "part"}
     return slot.need is Presence.REQUIRED or whole or (slot.absent == "part" and slot in case.joined.matched)
 
 
-def _whole(case: Case) -> Finding:
-    spelling = case.spelling
-    assert spelling is not None
-    assert case.plain is not None
+def _is_foreign(case: Case, spelling: Spelling) -> bool:
+    """Tell whether the dialect is another than the wanted one, or in files where nobody expects it."""
+    if case.wanted is not None:
+        return spelling.dialect.name != case.wanted
+    ranks = case.checkpoint.ranks
+    if ranks is not None and spelling.dialect.name in ranks.sharding.dialects:
+        return False
+    return not spelling.dialect.at_home(file.path for file in case.index.files)
+
+
+def _whole(case: Case, spelling: Spelling) -> Finding:
     changes = [f"{'.'.join(p.old) or 'nothing'} -> {'.'.join(p.new) or 'nothing'}" for p in spelling.prefixes]
     matched = spelling.joined.matched
     count = sum(map(len, matched.values()))
     widest = max(matched, key=lambda slot: (slot.pattern != slot.origin.rsplit("#", 1)[-1], slot.count))
     sample = case.index.names[matched[widest][0]]
-    said = _origin(widest)
     what = []
-    if dialect := _strange(case):
-        what.append(f"the names are those of {dialect.title} ({dialect.name})")
+    if _is_foreign(case, spelling):
+        instead = f", not {case.wanted}" if case.wanted else ""
+        what.append(f"the names are those of {spelling.dialect.title} ({spelling.dialect.name}){instead}")
     if changes:
         what.append(f"the names have another prefix: {'; '.join(changes)}")
     return RULE.finding(
@@ -81,9 +81,9 @@ def _whole(case: Case) -> Finding:
             files=_files(case, matched[widest][:1]),
         ),
         count=count,
-        expected=said,
+        expected=_origin(widest) if case.wanted in {None, "hf"} else f"names of {case.wanted}",
         found=sample,
-        cure=_cure(case),
+        cure=_cure(case, spelling),
     )
 
 
@@ -99,11 +99,12 @@ def _origin(slot: Slot) -> str:
     )
 
 
-def _cure(case: Case) -> str:
-    spelling = case.spelling
-    assert spelling is not None
-    dialect = _strange(case)
-    steps = [dialect.cure] if dialect else []
+def _cure(case: Case, spelling: Spelling) -> str:
+    steps = []
+    if _is_foreign(case, spelling):
+        wanted = case.wanted or "hf"
+        steps.append(f"`weightlint rename {case.checkpoint.target} --to {wanted}` prints the map of names")
+        steps += [spelling.dialect.cure] if wanted == "hf" else []
     for prefix in spelling.prefixes:
         old, new = ".".join(prefix.old), ".".join(prefix.new)
         if not old:
