@@ -227,8 +227,8 @@ def test_only_broken_files_are_faults_not_a_usage_error() -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({}, "no *.safetensors"),
-        ({"m.bin": b"PK"}, ".bin"),
+        ({}, "*.safetensors, *.gguf"),
+        ({"m.h5": b"\x89HDF"}, ".h5"),
         ({"m.safetensors.incomplete": b""}, "m.safetensors.incomplete"),
     ],
 )

@@ -7,15 +7,19 @@ import warnings
 import zipfile
 import zlib
 from collections import OrderedDict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch_toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weightlint.formats.torch import FORMAT
 from weightlint.index import FaultKind, Header
 from weightlint.store import MemoryBlob
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.oracle
@@ -232,6 +236,23 @@ def test_a_file_without_checksums_is_read() -> None:
     header = read(data)
     assert not header.faults
     assert table(header) == {"w": ("F32", (3,))}
+
+
+def test_torch_takes_the_archives_of_the_other_tests(tmp_path: Path) -> None:
+    """What tests write by hand is what torch would write: it loads, small and beyond four gigabytes."""
+    rows = [("a", "BF16", (2, 3)), ("b", "F8_E4M3", (4,)), ("c", "I64", ())]
+    assert loaded(torch_toy.file(rows)) == {name: (dtype, shape) for name, dtype, shape in rows}
+    # torch itself cannot load untyped storages, so no FP8, from the old layout
+    del rows[1]
+    assert loaded(torch_toy.legacy(rows)) == {name: (dtype, shape) for name, dtype, shape in rows}
+    large = 1 << 32
+    pickle = torch_toy.pickled(torch_toy.table({"w": torch_toy.tensor("U8", (large,), "0")}))
+    with (tmp_path / "s.bin").open("wb") as target:
+        torch_toy.padded(
+            [("s/data.pkl", len(pickle), pickle), ("s/data/0", large, b""), ("s/version", 2, b"3\n")], target
+        )
+    value = torch.load(tmp_path / "s.bin", weights_only=True, map_location="meta", mmap=True)
+    assert value["w"].shape == (large,)
 
 
 BASE = {

@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from math import prod
+from typing import BinaryIO
 
 STORAGES = {
     "F64": ("DoubleStorage", 8),
@@ -140,3 +142,43 @@ def legacy(rows: Sequence[Row], *, more: Mapping[str, bytes] | None = None) -> b
     parts = [number(0x1950A86A20F9469CFC6C), number(1001), system, table({**items, **(more or {})}), keys]
     data = [struct.pack("<Q", prod(shape)) + bytes(nbytes(dtype, shape)) for _, dtype, shape in rows]
     return b"".join(map(pickled, parts)) + b"".join(data)
+
+
+def padded(records: Sequence[tuple[str, int, bytes]], target: BinaryIO) -> None:
+    """Write an archive as torch's own writer does: `records` are name, size and bytes, zeros where they are fewer.
+
+    Each record is padded to 64 bytes by an extra field, its header has zeros, checksum and sizes follow
+    it, and the end is in 64 bits (caffe2/serialize/inline_container.cc, miniz).
+    """
+    directory = b""
+    for name, size, data in records:
+        at, raw = target.tell(), name.encode()
+        extra = -(at + 34 + len(raw)) % 64
+        crc = zlib.crc32(data) if len(data) == size else 0
+        target.write(struct.pack("<4s5H3L2H", b"PK\x03\x04", 0, 0x808, 0, 0, 0, 0, 0, 0, len(raw), 4 + extra))
+        target.write(raw + b"FB" + struct.pack("<H", extra) + b"Z" * extra + data)
+        target.seek(size - len(data), 1)
+        wide = size >= 1 << 32 or at >= 1 << 32
+        form = "<4sLQQ" if wide else "<4s3L"
+        target.write(struct.pack(form, b"PK\x07\x08", crc, size, size))
+        directory += _entry(raw, crc, size, at)
+    end = target.tell()
+    target.write(directory)
+    count, place = len(records), target.tell()
+    sizes = count, count, len(directory), end
+    target.write(struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 0, 0, 0, 0, *sizes))
+    target.write(struct.pack("<4sLQL", b"PK\x06\x07", 0, place, 1))
+    short = [
+        min(number, full)
+        for number, full in zip(sizes, (0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF), strict=True)
+    ]
+    target.write(struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, *short, 0))
+
+
+def _entry(raw: bytes, crc: int, size: int, at: int) -> bytes:
+    full = 0xFFFFFFFF
+    wide = [number for number in (size, size, at) if number >= full]
+    extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+    sizes = min(size, full), min(size, full)
+    fields = (0, 0, 0x808, 0, 0, 0, crc, *sizes, len(raw), len(extra), 0, 0, 0, 0, min(at, full))
+    return struct.pack("<4s6H3L5H2L", b"PK\x01\x02", *fields) + raw + extra

@@ -10,11 +10,12 @@ from weightlint import __version__
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
+from weightlint.expectation import DIALECTS, QUANTS
 from weightlint.finding import Facts, Report
 from weightlint.inspection import Family, Inspection, families
 from weightlint.keys import Keys
 from weightlint.names import natural
-from weightlint.opening import DIALECTS, QUANTS, configure, open_cases
+from weightlint.opening import configure, open_cases
 from weightlint.running import running
 from weightlint.target import open_target
 from weightlint.verdict import RULES, judge

@@ -184,14 +184,14 @@ def _shape(scope: Scope, line: Line, bound: Mapping[str, int]) -> Shape:
 
 def _zeros(scope: Scope, text: str | int) -> list[str]:
     """Return the fields of an expression that are 0 or null: those make its value so."""
-    out = []
-    for name in sorted(scope.fields_of(text)):
+    out: set[str] = set()
+    for name in scope.fields_of(text):
         try:
             if not scope(name):
-                out.append(name)
+                out |= scope.sources(name)
         except FieldError:
             continue
-    return out
+    return sorted(name for name in out if scope.config.find(name, scope.schema.scope)[0]) or sorted(out)
 
 
 def _check_total(schema: Schema, slots: tuple[Slot, ...]) -> None:

@@ -16,7 +16,7 @@ from weightlint.checkpoint import Checkpoint, is_second_set, own_keys
 from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
 from weightlint.finding import printable
-from weightlint.format import FORMATS, format_of, table_of
+from weightlint.format import FORMATS, format_of, suffixes, table_of
 from weightlint.index import UNKNOWN, Fault, Header, Index
 from weightlint.index_files import format_of_map, is_in, main_map, mixed, read_maps
 from weightlint.rank_folder import find_ranks, open_ranks
@@ -203,7 +203,8 @@ def _refuse_nothing(target: str, names: Sequence[str], files: Sequence[str], fau
     what = f"; it holds {', '.join(other)} files, which this version does not read" if other else ""
     half = [name for name in names if name.endswith(UNFINISHED)]
     what += f"; it holds unfinished downloads such as {printable(half[0])}" if half else ""
-    message = f"{target}: no *.safetensors file, no *.gguf file and no *.index.json in this folder{what}"
+    kinds = ", ".join(f"*{suffix}" for suffix in suffixes())
+    message = f"{target}: no tensor file ({kinds}) and no *.index.json in this folder{what}"
     raise NothingFoundError(message)
 
 

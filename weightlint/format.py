@@ -136,6 +136,11 @@ def _formats() -> tuple[Format, ...]:
     return tuple(each for each in FORMATS.values() if not isinstance(each, (Bundle, Tabled)))
 
 
+def suffixes() -> tuple[str, ...]:
+    """Return how the names of tensor files end, those that loaders prefer first."""
+    return tuple(suffix for each in sorted(_formats(), key=lambda it: it.order) for suffix in each.suffixes)
+
+
 def table_of(names: Sequence[str]) -> Tabled | None:
     """Return the way of storing that one of these file names belongs to, or None."""
     ways = (each for each in FORMATS.values() if isinstance(each, Tabled))

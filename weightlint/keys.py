@@ -33,8 +33,9 @@ class Keys(Config):
         return "key"
 
     def spelled(self, name: str) -> str:
-        """Return a key as it stands in the file: `deepseek2.block_count` for `block_count`."""
-        return name if name.startswith(SHARED) else f"{self.prefix}.{name}"
+        """Return a key, or several with commas, as it stands in the file: with the architecture before it."""
+        each = (key if key.startswith(SHARED) else f"{self.prefix}.{key}" for key in name.split(", "))
+        return ", ".join(each)
 
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
         """Look a key up; an array of which the items were not kept reads as that many nulls."""

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from weightlint import keys
 from weightlint import schema as schemas
 from weightlint.case import Case
-from weightlint.config import BadFieldError, FieldError, MissingFieldError
 from weightlint.config_spelling import read as read_config
-from weightlint.drawer import Drawer
-from weightlint.errors import SchemaError, UsageError, nearest
+from weightlint.errors import SchemaError, UsageError
+from weightlint.expectation import dialect_named, expect, expect_base, settle
 from weightlint.finding import printable
 from weightlint.index import Fault, FaultKind
 from weightlint.keys import Keys
@@ -25,13 +24,7 @@ from weightlint.target import open_target
 
 if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
-    from weightlint.dialect import Dialect
-    from weightlint.quant import Quant
-    from weightlint.ranks import Ranks
     from weightlint.schema import Schema
-
-QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
-DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
 
 
 def open_cases(
@@ -50,26 +43,12 @@ def open_cases(
     if schema is None and arch is not None and arch not in map(_stem, schemas.every()):
         schemas.path(arch)
     if dialect is not None:
-        named(dialect)
+        dialect_named(dialect)
     first = open_target(target)
     return [
         open_case(each, arch=arch, config=config, schema=schema, dialect=dialect)
         for each in (first, *first.others)
     ]
-
-
-def named(dialect: str) -> Dialect:
-    """Return a dialect by its name.
-
-    Raises:
-        UsageError: there is none of that name.
-    """
-    if dialect not in DIALECTS:
-        message = (
-            f"no dialect named {dialect!r}{nearest(dialect, DIALECTS)}; `weightlint list dialects` has all"
-        )
-        raise UsageError(message)
-    return DIALECTS[dialect]
 
 
 def open_case(
@@ -91,10 +70,10 @@ def open_case(
         raise UsageError(message)
     _choose_schema(case, arch, schema)
     if checkpoint.adapter is None:
-        _expand(case)
-        _settle(case)
+        expect(case)
+        settle(case)
     else:
-        _expand_base(case)
+        expect_base(case)
     case.ledger = opened(case)
     return case
 
@@ -187,84 +166,3 @@ def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
 
 def _stem(name: str) -> str:
     return name.rpartition("/")[2]
-
-
-def _expand(case: Case) -> None:
-    """Expand the schema and let the declared quant rewrite it."""
-    if case.schema is None:
-        return
-    if case.config is None:
-        case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
-        return
-    from weightlint.expansion import bad_fields, expand
-    from weightlint.expected import Expected
-
-    try:
-        table = case.config.quantization
-        if table:
-            case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
-            if case.quant is None:
-                method = printable(str(table.get("quant_method", "no quant_method")))
-                case.unexpanded = (
-                    f"the config declares a quantisation ({method}) that this version does not know"
-                )
-                return
-        for bad in bad_fields(case.schema, case.config):
-            raise bad
-        if case.quant is not None and table is not None:
-            case.quant.rewrite(Expected(()), table)
-        expected = expand(case.schema, case.config)
-        expected = case.quant.rewrite(expected, table) if case.quant and table else expected
-    except MissingFieldError as error:
-        case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
-        case.bad_field = error
-        return
-    except BadFieldError as error:
-        case.unexpanded = f"{case.config.path}: {case.config.spelled(error.name)} {error.why}"
-        case.bad_field = error
-        return
-    case.plain = expected
-
-
-def _expand_base(case: Case) -> None:
-    """Expand the schema of the model that an adapter is for; its own tensors are none of that model's."""
-    from weightlint.expansion import expand
-
-    if case.schema is not None and case.config is not None:
-        try:
-            case.plain = expand(case.schema, case.config)
-        except FieldError as error:
-            case.bad_field = error
-    case.unexpanded = "an adapter has none of the base model's tensors"
-
-
-def _settle(case: Case) -> None:
-    """Find the files' spelling of the expectation and join; gather the ranks of a model that is cut."""
-    from weightlint.join import join
-    from weightlint.spelling import Spelling, settle
-
-    ranks = case.checkpoint.ranks
-    if ranks is not None:
-        _gather(case, ranks)
-    elif case.plain is not None and isinstance(case.config, Keys):
-        case.spelling = Spelling(join(case.index, case.plain), DIALECTS["gguf"], native=True)
-    elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
-        case.spelling = settle(case.index, case.plain, DIALECTS, case.wanted)
-
-
-def _gather(case: Case, ranks: Ranks) -> None:
-    """Settle the spelling on names, then make whole tensors of the slices, then join these."""
-    from weightlint.gather import gather
-    from weightlint.join import join
-    from weightlint.pile import pile
-    from weightlint.spelling import settle
-
-    heap = pile(case.index, ranks, case.checkpoint.lost_files)
-    home = ranks.sharding.dialects
-    spelling = case.plain and settle(heap.whole({}), case.plain, DIALECTS, case.wanted, home=home)
-    expected = spelling.joined.expected if spelling else None
-    gathered = gather(heap, expected)
-    case.lapses = gathered.lapses
-    case.checkpoint = replace(case.checkpoint, index=gathered.index)
-    if spelling and expected:
-        case.spelling = replace(spelling, joined=join(gathered.index, expected))

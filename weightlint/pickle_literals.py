@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weightlint.pickle_bytes import F64, I32, U16, U32, U64, counted, short, text
 from weightlint.pickle_values import Table
@@ -79,6 +79,23 @@ def _bytes(size: Struct) -> Step:
     return step
 
 
+def _old_text(value: bytes) -> Any:
+    """Decode a text of Python 2, as torch.load does; what is no ASCII stays bytes."""
+    return value.decode("ascii") if value.isascii() else value
+
+
+def _short_string(m: Machine, at: int) -> int:
+    raw, at = short(m, at)
+    m.stack.append(_old_text(raw))
+    return at
+
+
+def _string(m: Machine, at: int) -> int:
+    raw, at = counted(m, at, U32)
+    m.stack.append(_old_text(raw))
+    return at
+
+
 def _short_bytes(m: Machine, at: int) -> int:
     raw, at = short(m, at)
     m.stack.append(raw)
@@ -90,8 +107,10 @@ LITERALS: Mapping[int, Step] = {
     **dict(zip(b"}]\x8f", map(_made, (Table, list, list)), strict=True)),
     **dict(zip(b"JMG", map(_number, (I32, U16, F64)), strict=True)),
     **dict(zip(b"X\x8d", map(_unicode, (U32, U64)), strict=True)),
-    **dict(zip(b"BT\x8e\x96", map(_bytes, (U32, U32, U64, U64)), strict=True)),
-    **dict.fromkeys(b"CU", _short_bytes),
+    **dict(zip(b"B\x8e\x96", map(_bytes, (U32, U64, U64)), strict=True)),
+    ord("C"): _short_bytes,
+    ord("T"): _string,
+    ord("U"): _short_string,
     ord("K"): _byte,
     0x8A: _long,
     0x8C: _short_unicode,

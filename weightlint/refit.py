@@ -36,7 +36,8 @@ MIN_FEW = 2
 class Refit:
     """A field, what the config says, what the tensors say, and the names that it explains.
 
-    `whole` tells that nothing is left unexplained.
+    `freed` are optional tensors that are no longer absent from a set, `whole` tells that nothing is
+    left unexplained.
     """
 
     field: str
@@ -44,6 +45,7 @@ class Refit:
     fits: Any
     explained: frozenset[str]
     whole: bool
+    freed: frozenset[str] = frozenset()
 
 
 def refit(case: Case) -> Refit | None:
@@ -71,8 +73,16 @@ def refit(case: Case) -> Refit | None:
             continue
         reached = len(before - after), -doubts(case, case.config.with_change(name, value))
         if best is None or reached > rank:
-            best, rank = Refit(name, scope(name), value, before - after, whole=not after), reached
+            freed = _optional(case.joined) - _optional(joined) if joined else frozenset()
+            best = Refit(name, scope(name), value, before - after, whole=not after, freed=freed)
+            rank = reached
     return best if best is not None and (best.whole or len(best.explained) >= MIN_FEW) else None
+
+
+def _optional(joined: Joined) -> frozenset[str]:
+    """Return the names of absent tensors whose absence is judged although they are optional."""
+    lost = ((slot, coords) for slot, coords in joined.missing.items() if slot.absent is not None)
+    return frozenset(slot.name(coord) for slot, coords in lost for coord in coords)
 
 
 def doubts(case: Case, config: Config) -> int:

@@ -68,7 +68,7 @@ class Spelling:
         return expected
 
 
-def settle(
+def spelling_of(
     index: Index,
     expected: Expected,
     dialects: Mapping[str, Dialect],

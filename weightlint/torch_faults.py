@@ -62,6 +62,13 @@ def torn(path: str, what: str, names: Sequence[str] = (), *, lost: bool = False)
     )
 
 
+def broken(path: str, pickled: Pickled, *, bare: bool) -> Fault:
+    """Return the fault of a pickle that ended early; one that is `bare` may end where the file does."""
+    if bare and pickled.cut:
+        return torn(path, f"ends inside its pickle, which {pickled.broken}", lost=True)
+    return malformed(path, f"holds a pickle that {pickled.broken}", lost=True)
+
+
 def foreign(path: str, what: str, cure: str) -> Fault:
     """Return the fault of a file that is no torch file."""
     return Fault(

@@ -13,7 +13,7 @@ from weightlint import state_dict
 from weightlint.finding import counted, printable
 from weightlint.index import UNKNOWN, FaultKind, Header, Kind
 from weightlint.pickle_values import pairs
-from weightlint.torch_faults import grouped, malformed, odd, strange_names, torn, untrusted
+from weightlint.torch_faults import broken, grouped, malformed, odd, strange_names, torn, untrusted
 from weightlint.torch_storages import BadTensorError
 from weightlint.torch_tensors import view
 
@@ -80,8 +80,7 @@ def _broken(content: Content) -> Iterator[Fault]:
     if any(fault.lost for fault in content.faults):
         return
     if pickled.broken is not None:
-        what = f"holds a pickle that {pickled.broken}"
-        yield (torn if pickled.cut and content.bare else malformed)(path, what, lost=True)
+        yield broken(path, pickled, bare=content.bare)
     elif pickled.wrong:
         yield malformed(path, f"holds a pickle that {'; '.join(pickled.wrong)}", lost=True)
 

@@ -13,7 +13,7 @@ from weightlint.index import Header
 from weightlint.pickle_machine import run
 from weightlint.pickle_values import pairs
 from weightlint.torch_archive import MAX_PICKLE, SAFE
-from weightlint.torch_faults import foreign, malformed, odd, torn, untrusted
+from weightlint.torch_faults import broken, foreign, malformed, odd, untrusted
 from weightlint.torch_header import Content, Held, header
 from weightlint.torch_storages import BadTensorError, storage
 
@@ -62,11 +62,7 @@ def _bare(blob: Blob, path: str, pickled: Pickled) -> Header:
 def _unfinished(blob: Blob, path: str, parts: Sequence[Pickled]) -> Header:
     """Tell of a file of which not all five pickles could be read."""
     faults = [replace(fault, lost=True) for part in parts for fault in untrusted(path, part)]
-    if not faults:
-        last = parts[-1]
-        tell = torn if last.cut else malformed
-        faults = [tell(path, f"holds a pickle that {last.broken}", lost=True)]
-    return Header(size=blob.size, faults=faults)
+    return Header(size=blob.size, faults=faults or [broken(path, parts[-1], bare=True)])
 
 
 def _whole(blob: Blob, path: str, parts: Sequence[Pickled]) -> Header:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.dtype import SAFETENSORS, DType
+from weightlint.dtype import SAFETENSORS, TORCH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,22 +70,10 @@ STORAGES: Mapping[str, str | None] = {
 }
 """House spelling by storage class; an untyped one is counted in bytes."""
 
-_BITS: Mapping[str, int] = {
-    "C32": 32,
-    "C128": 128,
-    "QINT32": 32,
-    "QUINT4X2": 4,
-    "QUINT2X4": 2,
-    "BITS16": 16,
-    # torch counts the bytes that hold two of these
-    "F4": 8,
-}
-
 
 def bits(dtype: str) -> int:
-    """Return the bits of one element as torch counts elements."""
-    known: DType | None = SAFETENSORS.get(dtype)
-    return _BITS.get(dtype) or (known.bits if known else 8)
+    """Return the bits of one element as torch counts elements: for F4, the bytes that hold two of them."""
+    return 8 if dtype == "F4" else (SAFETENSORS.get(dtype) or TORCH[dtype]).bits
 
 
 _TENSOR_CLASSES = (
@@ -106,13 +94,7 @@ KNOWN: frozenset[str] = frozenset(
         "collections.defaultdict",
         "builtins.bytearray",
         "builtins.complex",
-        "builtins.dict",
-        "builtins.float",
-        "builtins.frozenset",
-        "builtins.int",
-        "builtins.list",
         "builtins.set",
-        "builtins.slice",
         "_codecs.encode",
         "torch.Size",
         "torch.device",
@@ -166,24 +148,47 @@ INERT: frozenset[str] = frozenset(
         "datetime.date",
         "datetime.datetime",
         "datetime.timedelta",
-        "pathlib.Path",
-        "pathlib.PosixPath",
-        "pathlib.PurePath",
-        "pathlib.PurePosixPath",
-        "pathlib.WindowsPath",
+        "signal.Signals",
+        "types.SimpleNamespace",
         "numpy.dtype",
         "numpy.ndarray",
-        "types.SimpleNamespace",
+        "torch._C.Generator",
+        "torch.distributed.device_mesh.DeviceMesh",
+        "torch.distributed.tensor.DTensor",
+        "torch.distributed.tensor._dtensor_spec.DTensorSpec",
+        "torch.distributed.tensor._dtensor_spec.TensorMeta",
+        *(f"torch.distributed.tensor.placement_types.{name}" for name in ("Partial", "Replicate", "Shard")),
+        *(
+            f"builtins.{name}"
+            for name in (
+                "bool",
+                "bytes",
+                "dict",
+                "float",
+                "frozenset",
+                "int",
+                "list",
+                "slice",
+                "str",
+                "tuple",
+            )
+        ),
+        *(f"pathlib.{name}" for name in ("Path", "PosixPath", "PurePath", "PurePosixPath", "WindowsPath")),
         *(
             f"numpy.{core}.multiarray.{name}"
             for core in ("core", "_core")
-            for name in ("_reconstruct", "scalar", "_frombuffer")
+            for name in ("_reconstruct", "scalar")
         ),
+        *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
         *(f"numpy.dtypes.{name}DType" for name in ("Bool", "Float32", "Float64", "Int32", "Int64", "UInt32")),
-        *(f"torch.distributed.tensor.{name}" for name in ("DTensor", "_dtensor_spec.DTensorSpec")),
-        "torch.distributed.tensor._dtensor_spec.TensorMeta",
-        *(f"torch.distributed.tensor.placement_types.{name}" for name in ("Partial", "Replicate", "Shard")),
-        "torch.distributed.device_mesh.DeviceMesh",
+        # megatron/core/safe_globals.py of Megatron-LM, commit 11c6fed
+        "megatron.core.enums.ModelType",
+        "megatron.core.optimizer.optimizer_config.OptimizerConfig",
+        *(
+            f"megatron.core.rerun_state_machine.{name}"
+            for name in ("RerunDiagnostic", "RerunMode", "RerunState")
+        ),
+        *(f"megatron.core.transformer.enums.{name}" for name in ("AttnBackend", "CudaGraphScope")),
     }
 )
-"""Globals that hold values only, of training checkpoints; torch.load(weights_only=True) refuses them."""
+"""Globals of training checkpoints that only hold values; torch.load(weights_only=True) refuses them."""

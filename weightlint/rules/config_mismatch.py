@@ -105,7 +105,7 @@ def _misfit(case: Case, refit: Refit) -> Finding:
 
     ledger, index = case.ledger, case.index
     names = refit.explained
-    ledger.drop_missing(set(names))
+    ledger.drop_missing(names | refit.freed)
     for template in list(ledger.extra):
         ledger.take_extra(
             template, [c for c, row in ledger.extra[template].items() if index.names[row] in names]

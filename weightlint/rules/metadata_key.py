@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.config import BadFieldError
 from weightlint.finding import Level, Place
 from weightlint.index import FaultKind
 from weightlint.key_faults import key_faults, still, stopping, unknown
@@ -48,8 +49,10 @@ def check(case: Case) -> Iterator[Finding]:
     for fault in faults:
         _explain(case, fault)
     said = [fault for fault in faults if fault.key not in _consequences(case, case.schema, case.config)]
-    if case.bad_field is not None and not any(fault.level == "error" for fault in said):
-        said.append(stopping(case.bad_field, case.schema))
+    stop = case.bad_field
+    bad = isinstance(stop, BadFieldError) and stop.name not in {fault.key for fault in said}
+    if stop is not None and (bad or not any(fault.level == "error" for fault in said)):
+        said.append(stopping(stop, case.schema))
     for fault in said:
         yield _finding(case, case.config, fault)
 

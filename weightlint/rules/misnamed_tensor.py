@@ -47,9 +47,10 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _is_missed(case: Case, slot: Slot) -> bool:
-    """Tell whether the absence of a tensor is judged: it is required, or optional as a set."""
-    whole = slot.absent not in {None, "part"}
-    return slot.need is Presence.REQUIRED or whole or (slot.absent == "part" and slot in case.joined.matched)
+    """Tell whether a tensor may be missed: an optional one as well, if another is much like it."""
+    if slot.absent == "part":
+        return slot in case.joined.matched
+    return slot.need is Presence.REQUIRED or (slot.need is Presence.OPTIONAL and slot.kind != "scale")
 
 
 def _is_foreign(case: Case, spelling: Spelling) -> bool:

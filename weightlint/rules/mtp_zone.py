@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from weightlint.expected import Presence
 from weightlint.finding import Level, Place, counted
 from weightlint.keys import Keys
+from weightlint.names import MIN_LIKENESS, likeness
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def _announced(case: Case) -> Iterator[Finding]:
 def _is_probed(case: Case, number: int, wanted: dict[Slot, set[Coord]]) -> bool:
     """Tell whether a layer that is there in part lacks the tensor by which the loader finds it."""
     probe = case.schema.probe if case.schema is not None else None
-    lacking = any(slot.literals[-1] == f".{probe}" for slot in wanted)
-    return probe is not None and lacking and _is_present(case, number)
+    lacking = next((slot for slot in wanted if slot.literals[-1] == f".{probe}"), None)
+    if lacking is None or not _is_present(case, number):
+        return False
+    return all(likeness(lacking.template, other) < MIN_LIKENESS for other in case.ledger.extra)
 
 
 def _left_out(case: Case, number: int, wanted: dict[Slot, set[Coord]]) -> Finding:
