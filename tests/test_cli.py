@@ -112,15 +112,18 @@ def test_exit_codes(answer: Any, outcome: Report, words: tuple[str, ...], code: 
 def test_check_passes_what_it_was_given(answer: Any) -> None:
     """Selectors are split, and codes come in capitals whatever the user wrote."""
     asked = answer(report())
-    words = "check ckpt --arch llama --config c.json --select wl2,Missing-Tensor --select WL101"
+    words = "check ckpt --arch llama --config c.json --dialect mlx --select wl2,Missing-Tensor --select WL101"
     done = run(*words.split(), "--ignore", "WL20, ,WL302")
     assert (done.output, done.exit_code) == (CLEAN, 0)
     options = {
         "arch": "llama",
         "config": "c.json",
         "schema": None,
+        "dialect": "mlx",
         "select": ("WL2", "missing-tensor", "WL101"),
         "ignore": ("WL20", "WL302"),
+        "dtype": None,
+        "device": None,
     }
     assert asked == [("ckpt", options)]
 

@@ -17,11 +17,23 @@ from weightlint.rule import HEADINGS
 
 ROOT = Path(weightlint.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-DRAWERS = ("formats", "quants", "dialects", "plans", "loaders", "rules", "outputs", "stores", "runners")
+DRAWERS = (
+    "configs",
+    "formats",
+    "quants",
+    "dialects",
+    "shardings",
+    "plans",
+    "loaders",
+    "rules",
+    "outputs",
+    "stores",
+    "runners",
+)
 HEAVY = {"torch", "numpy", "gguf", "safetensors", "jsonschema", "rich", "fsspec", "ray", "transformers"}
 LONG = {
     "checkpoint.py": "one way of looking for files, read from top to bottom",
-    "expected.py": "slots and every rewrite that dialects and quants need",
+    "expected.py": "slots, layouts and what all rewrites share",
     "header_faults.py": "one cause of a broken table after the other",
     "schema.py": "reading, merging and finding of schema files",
     "stale_index.py": "every way in which an index and headers can disagree, told apart in one place",

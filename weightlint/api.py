@@ -10,11 +10,13 @@ from weightlint import __version__
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
+from weightlint.expectation import DIALECTS, QUANTS
 from weightlint.finding import Facts, Report
 from weightlint.inspection import Family, Inspection, families
 from weightlint.keys import Keys
 from weightlint.names import natural
-from weightlint.opening import DIALECTS, QUANTS, configure, open_cases
+from weightlint.opening import configure, open_cases
+from weightlint.running import running
 from weightlint.target import open_target
 from weightlint.verdict import RULES, judge
 
@@ -28,20 +30,27 @@ def check(
     arch: str | None = None,
     config: str | None = None,
     schema: str | None = None,
+    dialect: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    dtype: str | None = None,
+    device: str | None = None,
 ) -> Report:
     """Check one checkpoint and return the report.
 
-    `target` is a folder, a tensor file, an index file or a snapshot. `select` and `ignore` are
-    rule names or prefixes of codes.
+    `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
+    names are to have. `select` and `ignore` are rule names or prefixes of codes. `dtype` and `device` say
+    how the model is to be run.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
     """
     began = time.perf_counter()
     with collector_off():
-        cases = open_cases(str(target), arch=arch, config=config, schema=schema)
+        use = running(dtype, device)
+        cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=dialect)
+        for case in cases:
+            case.running = use
         findings, skips = judge(cases, select, ignore)
     facts = _facts(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
@@ -50,6 +59,7 @@ def check(
 def _facts(cases: Sequence[Case], seconds: float) -> Facts:
     """Sum up what was looked at; of several models the first gives architecture and spelling."""
     first = cases[0]
+    cases = [case for case in cases if case.beside is None]
     sizes = [file.size or 0 for case in cases for file in case.index.files]
     return Facts(
         target=first.checkpoint.target,
@@ -65,16 +75,14 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 
 
 def _dialect(case: Case) -> str | None:
-    if isinstance(case.config, Keys):
-        return "gguf"
-    if case.spelling is None:
-        return None
-    return case.spelling.dialect.name if case.spelling.dialect else "hf"
+    if case.checkpoint.adapter is not None:
+        return "peft"
+    return None if case.spelling is None else case.spelling.dialect.name
 
 
 def _checked(case: Case) -> int:
     """Count the tensors that were compared: with the schema, or, where there is none, by the file rules."""
-    if case.spelling is not None:
+    if case.spelling is not None or case.checkpoint.adapter is not None:
         return len(case.index)
     return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, TypedDict
 
 from weightlint.finding import Place, counted
 from weightlint.keys import Keys
+from weightlint.lapse import Slip
 from weightlint.ledger import Ledger
 from weightlint.rule import Need
+from weightlint.running import Running
 from weightlint.wording import CONFIG, GGUF
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected, Slot
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
+    from weightlint.lapse import Lapse
     from weightlint.names import Coord
     from weightlint.quant import Quant
     from weightlint.refit import Refit
@@ -43,7 +46,9 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling. `unexpanded` says why there is none, `bad_field` which field is to blame for it.
+    files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
+    expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
+    run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
     """
 
     checkpoint: Checkpoint
@@ -53,8 +58,12 @@ class Case:
     quant: Quant | None = None
     plain: Expected | None = None
     spelling: Spelling | None = None
+    wanted: str | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
+    running: Running = field(default_factory=Running)
+    beside: Keys | None = None
+    lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
 
     @property
@@ -97,6 +106,13 @@ class Case:
             case Need.EXPECTED if self.spelling is None:
                 return self.unexpanded
         return None
+
+    @property
+    def lacks_ranks(self) -> bool:
+        """Tell whether the model is cut and the files of some rank are not there, or not its own."""
+        ranks = self.checkpoint.ranks
+        odd = {Slip.WORLD, Slip.FOREIGN}
+        return ranks is not None and bool(ranks.missing or odd & {lapse.slip for lapse in self.lapses})
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

@@ -18,6 +18,8 @@ from weightlint.weight_map import WeightMap, by_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from weightlint.adapter import Adapter
+    from weightlint.ranks import Ranks
     from weightlint.store import Store
 
 
@@ -31,7 +33,9 @@ class Checkpoint:
     `index` has the rows of the member files, `strays` those of tensor files beside them that the
     weight map does not name. `absent` are member files that are not there. `config` is the text of
     the config file, None without one. `format` is the name of the format of the member files, `keys`
-    what a GGUF model says of itself. `others` are further models that lie in the same folder.
+    what a GGUF model says of itself. `others` are further models that lie in the same folder. `ranks`
+    tells that the member files are slices of the model, and which; `adapter` that they are no model
+    but what is added to one.
     """
 
     target: str
@@ -49,6 +53,8 @@ class Checkpoint:
     format: str = "safetensors"
     keys: Mapping[str, Value] = field(default_factory=dict)
     others: tuple[Checkpoint, ...] = ()
+    ranks: Ranks | None = None
+    adapter: Adapter | None = None
 
     @property
     def lost_files(self) -> frozenset[str]:
@@ -87,6 +93,15 @@ class Checkpoint:
         if said is not None and ({of for _, of in places} - {said.value} or len(places) == said.value):
             return []
         return gaps(paths)
+
+
+def is_second_set(path: str) -> bool:
+    """Tell by its name whether a file is of Mistral's own set of weights.
+
+    Every repository of Mistral has consolidated.* beside the same weights under Hugging Face names;
+    mistral-inference reads the one, all others read the other.
+    """
+    return path.startswith(("consolidated.", "consolidated-"))
 
 
 def own_keys(index: Index) -> dict[str, Value]:

@@ -6,7 +6,7 @@ Says which field is missing or bad; knows nothing of tensors.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,11 +59,15 @@ class FieldSpec:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The parsed config file; `changes` are fields replaced to try out another value."""
+    """The parsed config file; `changes` are fields replaced to try out another value.
+
+    `names` gives the file's own name of a field where it is not the Hugging Face one.
+    """
 
     data: Mapping[str, Any]
     path: str = "config.json"
     changes: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
         """Look a name up in the nested config `scope`, then at the top; a dotted name is absolute."""
@@ -84,11 +88,11 @@ class Config:
 
     def spelled(self, name: str) -> str:
         """Return a field as the user's file writes it."""
-        return name
+        return self.names.get(name, name)
 
     def with_change(self, name: str, value: object) -> Config:
         """Return the config as it would be with another value of one field."""
-        return Config(self.data, self.path, {**self.changes, name: value})
+        return replace(self, changes={**self.changes, name: value})
 
     @property
     def architectures(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ apply is a `Skip`. Only these leave the API:
     WeightlintError           exit code 2, one line on stderr
       UsageError              the command asks for what is not there: path, option, architecture
         NothingFoundError     the path is there and holds nothing to read: exit code 3
+        DialectError          a dialect has no way of writing this model
       SchemaError             a schema file is wrong
 """
 
@@ -32,6 +33,10 @@ class NothingFoundError(UsageError):
     """What the user points at holds nothing that can be read: exit code 3."""
 
     exit_code = 3
+
+
+class DialectError(UsageError):
+    """A dialect has no such variant, or no way of writing this model."""
 
 
 class SchemaError(WeightlintError):

@@ -33,6 +33,7 @@ MAX_TESTS = 500_000
 THE_CONFIG = "the config"
 """Stands for a field where several together are to blame."""
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_COUNTED = re.compile(r"range\(([^,]*)\)")
 
 
 def expand(schema: Schema, config: Config) -> Expected:
@@ -60,9 +61,23 @@ def expand(schema: Schema, config: Config) -> Expected:
     )
     for name in schema.axes:
         scope.axis(name)
-    expected = Expected(slots, ignores, layouts, dict(scope.axes))
+    expected = Expected(
+        slots,
+        ignores,
+        layouts,
+        dict(scope.axes),
+        schema=schema.name,
+        extents=_extents(schema),
+        sizes=scope.sizes(),
+    )
     _check_unique(schema, expected)
     return expected
+
+
+def _extents(schema: Schema) -> dict[str, str]:
+    """Return what each axis that counts from 0 ends at, as the schema writes it."""
+    ranges = ((name, _COUNTED.fullmatch(spec)) for name, spec in schema.axes.items() if isinstance(spec, str))
+    return {name: found[1] for name, found in ranges if found}
 
 
 def bad_fields(schema: Schema, config: Config) -> Iterator[BadFieldError]:

@@ -1,4 +1,4 @@
-"""What an architecture needs, as slots, and the rewrites that quants and dialects make of it.
+"""What an architecture needs, as slots, and the rewrites that all quants and dialects are made with.
 
 Every rewrite returns a new `Expected`. Knows nothing of files or of what was found.
 """
@@ -16,7 +16,9 @@ from weightlint.dtype import FLOATS, Shape
 from weightlint.names import Coord, Template, brace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from weightlint.recipe import Recipe
 
 Axis = tuple[int, ...]
 """The whole numbers, rising, that one placeholder of a name may take."""
@@ -43,9 +45,10 @@ class Slot:
     `pattern` names the tensors with `{axis}` placeholders; `boxes` are disjoint and together the
     domain, so that a ragged family needs several. `shape` is row-major `[out, in]`, `formula` the
     same as the schema writes it. `cut` and `stage` are the schema's hints for tensor and pipeline
-    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. `absent`
-    is how the absence of an optional tensor is judged; with `outer_ones`, outermost dimensions of 1 are
-    of no account.
+    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. `parts` are
+    the slots that a fused tensor is made of, in order. `absent` is how the absence of an optional tensor is
+    judged. With `outer_ones`, outermost dimensions of 1 are of no account; where a slot is `opaque` its shape
+    is not known; with `padding` it may have more rows, a multiple of that number.
     """
 
     pattern: str
@@ -64,6 +67,9 @@ class Slot:
     quant: bool = True
     of: str | None = None
     origin: str = ""
+    parts: tuple[Slot, ...] = ()
+    opaque: bool = False
+    padding: int = 0
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -186,13 +192,20 @@ class Layout:
 class Expected:
     """All slots of one model, with what may stand beside them.
 
-    `axes` are the evaluated axes of the schema by name.
+    `axes` are the evaluated axes of the schema by name, `extents` the formulas of those that count from
+    0, `sizes` the whole numbers of the config. Where a dialect has rewritten the slots, `recipes` say how,
+    and `dropped` are the slots that it leaves out.
     """
 
     slots: tuple[Slot, ...]
     ignores: tuple[Ignore, ...] = ()
     layouts: tuple[Layout, ...] = ()
     axes: Mapping[str, Axis] = field(default_factory=dict)
+    schema: str = ""
+    extents: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    recipes: tuple[Recipe, ...] = ()
+    dropped: tuple[Slot, ...] = ()
 
     @cached_property
     def by_template(self) -> dict[Template, list[Slot]]:
@@ -218,15 +231,6 @@ class Expected:
             ),
         )
 
-    def add(self, slots: Iterable[Slot]) -> Expected:
-        """Expect more."""
-        return replace(self, slots=(*self.slots, *slots))
-
-    def drop(self, patterns: Iterable[str]) -> Expected:
-        """Expect these slots no longer."""
-        gone = frozenset(patterns)
-        return replace(self, slots=tuple(slot for slot in self.slots if slot.pattern not in gone))
-
     def rename(self, spell: Callable[[str], str]) -> Expected:
         """Spell every name anew, companions, ties, layouts and ignored names as well."""
 
@@ -245,24 +249,10 @@ class Expected:
             layouts=tuple(
                 replace(layout, dropped=frozenset(map(spell, layout.dropped))) for layout in renamed.layouts
             ),
+            recipes=tuple(
+                replace(recipe, targets=tuple(map(respell, recipe.targets))) for recipe in self.recipes
+            ),
         )
-
-    def fuse(self, parts: Sequence[str], into: str, *, dim: int = 0) -> Expected:
-        """Expect one tensor, the concatenation of several along `dim`, in their place."""
-        by_pattern = {slot.pattern: slot for slot in self.slots}
-        members = [by_pattern[part] for part in parts if part in by_pattern]
-        if len(members) != len(parts):
-            return self
-        first = members[0]
-        shape = list(first.shape)
-        shape[dim] = sum(slot.shape[dim] for slot in members)
-        fused = replace(first, pattern=into, shape=tuple(shape), formula=())
-        return self.drop(parts).add([fused])
-
-    def stack(self, pattern: str, into: str, *, axis: str) -> Expected:
-        """Expect one tensor with a new outermost dimension in place of one tensor per number."""
-        members = [slot for slot in self.slots if slot.pattern == pattern]
-        return self.drop([pattern]).add(stacked for slot in members for stacked in _stacked(slot, into, axis))
 
     def choose(self, layout: Layout, heads: frozenset[Coord]) -> Expected:
         """Use a layout where the first number is one of these and the plain slots elsewhere.
@@ -281,16 +271,3 @@ class Expected:
         chosen = (slot.where(lambda coord: coord[:1] in heads) for slot in layout.slots)
         kept = tuple(slot for slot in (*plain, *chosen) if slot is not None)
         return replace(self, slots=kept, layouts=others)
-
-
-def _stacked(slot: Slot, into: str, axis: str) -> Iterator[Slot]:
-    at = slot.axes.index(axis)
-    for box in slot.boxes:
-        numbers = len(box[at])
-        yield replace(
-            slot,
-            pattern=into,
-            boxes=((*box[:at], *box[at + 1 :]),),
-            shape=(numbers, *slot.shape),
-            formula=(str(numbers), *slot.formula) if slot.formula else (),
-        )

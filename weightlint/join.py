@@ -118,7 +118,7 @@ def fits(slot: Slot, kind: Kind) -> bool:
 
 def has_shape(slot: Slot, kind: Kind) -> bool:
     """Tell whether a slot allows this shape; an unknown one is allowed."""
-    if kind.shape is None or kind.shape == slot.shape:
+    if kind.shape is None or slot.opaque or kind.shape == slot.shape or _padded(slot, kind.shape):
         return True
     return slot.outer_ones and _without_outer_ones(kind.shape) == _without_outer_ones(slot.shape)
 
@@ -126,3 +126,9 @@ def has_shape(slot: Slot, kind: Kind) -> bool:
 def _without_outer_ones(shape: Shape) -> Shape:
     first = next((at for at, size in enumerate(shape) if size != 1), len(shape))
     return shape[first:]
+
+
+def _padded(slot: Slot, shape: Shape) -> bool:
+    """Tell whether a shape is that of a slot with more rows, filled up to a multiple."""
+    more = bool(slot.padding and shape) and shape[1:] == slot.shape[1:] and shape[0] > slot.shape[0]
+    return more and shape[0] % slot.padding == 0

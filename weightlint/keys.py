@@ -5,7 +5,7 @@ Knows names and types of keys; what a key must be is in the schemas of `schemas/
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from weightlint.config import Config
@@ -55,11 +55,11 @@ class Keys(Config):
 
     def with_change(self, name: str, value: object) -> Keys:
         """Return the keys as they would be with another value of one."""
-        return Keys(self.data, self.path, {**self.changes, name: value}, self.values, self.prefix)
+        return replace(self, changes={**self.changes, name: value})
 
 
 def read(values: Mapping[str, Value], path: str) -> Keys:
     """Take the key-values of a GGUF file at `path` for its config."""
     declared = values.get(ARCHITECTURE)
     prefix = declared.value if declared is not None and isinstance(declared.value, str) else ""
-    return Keys({}, path, {}, values, prefix)
+    return Keys({}, path, values=values, prefix=prefix)

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from weightlint import keys
 from weightlint import schema as schemas
 from weightlint.case import Case
-from weightlint.config import BadFieldError, MissingFieldError
-from weightlint.config import read as read_config
-from weightlint.drawer import Drawer
+from weightlint.config_spelling import read as read_config
 from weightlint.errors import SchemaError, UsageError
+from weightlint.expectation import dialect_named, expect, expect_base, settle
 from weightlint.finding import printable
 from weightlint.index import Fault, FaultKind
 from weightlint.keys import Keys
@@ -24,17 +23,19 @@ from weightlint.ledger import opened
 from weightlint.target import open_target
 
 if TYPE_CHECKING:
-    from weightlint.checkpoint import Checkpoint
-    from weightlint.dialect import Dialect
-    from weightlint.quant import Quant
-    from weightlint.schema import Schema
+    from collections.abc import Iterator
 
-QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
-DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
+    from weightlint.checkpoint import Checkpoint
+    from weightlint.schema import Schema
 
 
 def open_cases(
-    target: str, *, arch: str | None = None, config: str | None = None, schema: str | None = None
+    target: str,
+    *,
+    arch: str | None = None,
+    config: str | None = None,
+    schema: str | None = None,
+    dialect: str | None = None,
 ) -> list[Case]:
     """Read what the user points at: one case, or one for each model of a folder.
 
@@ -43,15 +44,47 @@ def open_cases(
     """
     if schema is None and arch is not None and arch not in map(_stem, schemas.every()):
         schemas.path(arch)
+    if dialect is not None:
+        dialect_named(dialect)
     first = open_target(target)
-    return [open_case(each, arch=arch, config=config, schema=schema) for each in (first, *first.others)]
+    return [
+        case
+        for each in (first, *first.others)
+        for case in _views(each, arch=arch, config=config, schema=schema, dialect=dialect)
+    ]
+
+
+def _views(
+    checkpoint: Checkpoint, *, arch: str | None, config: str | None, schema: str | None, dialect: str | None
+) -> Iterator[Case]:
+    """Yield one case, or for a GGUF file with a config two: by its own keys, and against that config.
+
+    The second one tells only what the first does not: where config and keys contradict each other, and
+    tensors that the model has and llama.cpp does not ask for.
+    """
+    if config is None or checkpoint.format != "gguf":
+        yield open_case(checkpoint, arch=arch, config=config, schema=schema, dialect=dialect)
+        return
+    own = open_case(checkpoint, arch=None, config=None, dialect=dialect)
+    yield own
+    if isinstance(own.config, Keys):
+        silent = replace(checkpoint, faults=(), absent=())
+        other = open_case(silent, arch=arch, config=config, schema=schema, dialect=dialect)
+        other.ledger.leave_out(own.ledger)
+        other.beside = own.config
+        yield other
 
 
 def open_case(
-    checkpoint: Checkpoint, *, arch: str | None, config: str | None, schema: str | None = None
+    checkpoint: Checkpoint,
+    *,
+    arch: str | None,
+    config: str | None,
+    schema: str | None = None,
+    dialect: str | None = None,
 ) -> Case:
     """Work out what a checkpoint should hold."""
-    case = Case(checkpoint)
+    case = Case(checkpoint, wanted=dialect)
     configure(case, config)
     if config is None and case.config is None and (arch or schema) and not _config_fault(case):
         message = (
@@ -60,7 +93,11 @@ def open_case(
         )
         raise UsageError(message)
     _choose_schema(case, arch, schema)
-    _expand(case)
+    if checkpoint.adapter is None:
+        expect(case)
+        settle(case)
+    else:
+        expect_base(case)
     case.ledger = opened(case)
     return case
 
@@ -158,46 +195,3 @@ def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
 
 def _stem(name: str) -> str:
     return name.rpartition("/")[2]
-
-
-def _expand(case: Case) -> None:
-    """Expand the schema, let the declared quant rewrite it, and join it in the files' spelling."""
-    if case.schema is None:
-        return
-    if case.config is None:
-        case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
-        return
-    from weightlint.expansion import bad_fields, expand
-    from weightlint.expected import Expected
-    from weightlint.join import join
-    from weightlint.spelling import Spelling, settle
-
-    try:
-        table = case.config.quantization
-        if table:
-            case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
-            if case.quant is None:
-                method = printable(str(table.get("quant_method", "no quant_method")))
-                case.unexpanded = (
-                    f"the config declares a quantisation ({method}) that this version does not know"
-                )
-                return
-        for bad in bad_fields(case.schema, case.config):
-            raise bad
-        if case.quant is not None and table is not None:
-            case.quant.rewrite(Expected(()), table)
-        expected = expand(case.schema, case.config)
-        expected = case.quant.rewrite(expected, table) if case.quant and table else expected
-    except MissingFieldError as error:
-        case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
-        case.bad_field = error
-        return
-    except BadFieldError as error:
-        case.unexpanded = f"{case.config.path}: {case.config.spelled(error.name)} {error.why}"
-        case.bad_field = error
-        return
-    case.plain = expected
-    if isinstance(case.config, Keys):
-        case.spelling = Spelling(join(case.index, expected))
-    elif len(case.index) or case.checkpoint.faults or case.checkpoint.absent:
-        case.spelling = settle(case.index, expected, DIALECTS)

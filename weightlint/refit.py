@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from weightlint.config import FieldError
-from weightlint.errors import SchemaError
+from weightlint.errors import DialectError, SchemaError
 from weightlint.expansion import expand
 from weightlint.expected import Presence
 from weightlint.join import join
@@ -137,6 +137,7 @@ def _rejoined(case: Case, schema: Schema, config: Config) -> Joined | None:
         expected = expand(schema, config)
         if case.quant is not None:
             expected = case.quant.rewrite(expected, config.quantization or {})
-    except (FieldError, SchemaError):
+        spelt = case.spelling.write(expected) if case.spelling else expected
+    except (DialectError, FieldError, SchemaError):
         return None
-    return join(case.index, case.spelling.write(expected) if case.spelling else expected)
+    return join(case.index, spelt)

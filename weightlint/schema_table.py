@@ -101,6 +101,7 @@ class Schema:
     checks: tuple[Check, ...] = ()
     dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fp32: tuple[str, ...] = ()
+    fp16_hazard: str | None = None
 
 
 def parse(table: Mapping[str, Any], source: str) -> Schema:
@@ -129,6 +130,7 @@ def parse(table: Mapping[str, Any], source: str) -> Schema:
             checks=tuple(map(_check, table.get("check", ()))),
             dtypes=_dtypes(table.get("dtypes", {})),
             fp32=tuple(table.get("fp32", {}).get("names", ())),
+            fp16_hazard=table.get("fp16_hazard"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         message = f"schema {source}: {type(error).__name__} {error}; `weightlint schema check` says more"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from weightlint import expr
-from weightlint.config import MAX_INT, BadFieldError, FieldSpec, MissingFieldError, checked
+from weightlint.config import MAX_INT, BadFieldError, FieldError, FieldSpec, MissingFieldError, checked
 from weightlint.errors import SchemaError
 
 if TYPE_CHECKING:
@@ -125,6 +125,18 @@ class Scope:
             message = f"schema {self.schema.name}: axis {name} has no value where it is used"
             raise SchemaError(message)
         raise MissingFieldError(name)
+
+    def sizes(self) -> dict[str, int]:
+        """Return every field and let that is a whole number in this config, the others left away."""
+        out: dict[str, int] = {}
+        for name in (*self.schema.fields, *self.schema.lets):
+            try:
+                value = self(name)
+            except FieldError:
+                continue
+            if type(value) is int:
+                out[name] = value
+        return out
 
     def fields_of(self, text: str | int) -> set[str]:
         """Return the config fields that an expression comes down to, through lets."""

@@ -7,15 +7,17 @@ message shows names that the user can find.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from weightlint.errors import DialectError
 from weightlint.join import Joined, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-    from weightlint.dialect import Dialect
+    from weightlint.dialect import Dialect, Variant
     from weightlint.expected import Expected
     from weightlint.index import Index
 
@@ -42,39 +44,92 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """How the files write the names: in a dialect, with prefixes changed."""
+    """How the files write the names: in a dialect and a variant of it, with prefixes changed.
+
+    `native` tells that the schema itself is written in the dialect: a GGUF schema.
+    """
 
     joined: Joined
-    dialect: Dialect | None = None
+    dialect: Dialect
+    variant: Variant | None = None
     prefixes: tuple[Prefix, ...] = ()
+    native: bool = False
 
     def write(self, expected: Expected) -> Expected:
-        """Write an expectation in this spelling."""
-        if self.dialect is not None:
-            expected = self.dialect.rewrite(expected)
+        """Write an expectation in this spelling.
+
+        Raises:
+            DialectError: the dialect has no way of writing it.
+        """
+        if not self.native:
+            expected = self.dialect.rewrite(expected, self.variant)
         for prefix in self.prefixes:
             expected = expected.rename(prefix.spell)
         return expected
 
 
-def settle(index: Index, expected: Expected, dialects: Mapping[str, Dialect]) -> Spelling:
-    """Join, and where most of the expectation is unmet look for the spelling in which it is met."""
-    plain = Spelling(join(index, expected))
-    if not _lost(plain.joined):
-        return plain
-    best = _prefixed(index, plain)
+def spelling_of(
+    index: Index,
+    expected: Expected,
+    dialects: Mapping[str, Dialect],
+    wanted: str | None = None,
+    *,
+    home: AbstractSet[str] = frozenset(),
+) -> Spelling:
+    """Join in the spelling of the files: the wanted one, Hugging Face's, or the one that the names tell.
+
+    A dialect costs a join only where names that nothing asked for look like its own. Those that such
+    files have as a rule (`home`) are tried first, whatever is met without them.
+
+    Raises:
+        DialectError: the wanted dialect has no way of writing this model.
+    """
+    best = None if wanted else _at_home(index, expected, [dialects[name] for name in sorted(home)])
+    if best is not None and not best.joined.unmet:
+        return best
+    told = _told(index, expected, dialects, wanted)
+    return told if best is None or _better(told.joined, best.joined) else best
+
+
+def _told(index: Index, expected: Expected, dialects: Mapping[str, Dialect], wanted: str | None) -> Spelling:
+    usual = dialects[wanted or "hf"]
+    plain = best = Spelling(join(index, usual.rewrite(expected)), usual)
+    if not best.joined.extra:
+        return best
+    templates = list(index.families if wanted else best.joined.extra)
     for dialect in dialects.values():
-        if not _lost(best.joined):
+        if dialect.told(templates) or (wanted and dialect.name in {wanted, "hf"}):
+            tried = _written(index, expected, dialect)
+            best = tried if tried and _better(tried.joined, best.joined) else best
+    return _prefixed(index, best) if best is plain else best
+
+
+def _written(index: Index, expected: Expected, dialect: Dialect) -> Spelling | None:
+    """Join in the variant of a dialect that names tell; None where it cannot write the model."""
+    variant = dialect.variant(index.families)
+    try:
+        rewritten = dialect.rewrite(expected, variant)
+    except DialectError:
+        return None
+    return _prefixed(index, Spelling(join(index, rewritten), dialect, variant))
+
+
+def _at_home(index: Index, expected: Expected, dialects: Sequence[Dialect]) -> Spelling | None:
+    """Return the one of these dialects that finds most tensors, the first that is complete."""
+    best: Spelling | None = None
+    for dialect in dialects:
+        tried = _written(index, expected, dialect)
+        if tried and (best is None or _better(tried.joined, best.joined)):
+            best = tried
+        if best and not best.joined.unmet:
             break
-        rewritten = dialect.rewrite(expected)
-        if rewritten is not expected:
-            tried = _prefixed(index, Spelling(join(index, rewritten), dialect))
-            best = tried if _better(tried.joined, best.joined) else best
     return best
 
 
 def _prefixed(index: Index, spelling: Spelling) -> Spelling:
-    """Change prefixes, one over the other, for as long as that finds more tensors."""
+    """Change prefixes, one over the other, where most is unmet and for as long as it finds more."""
+    if not _lost(spelling.joined):
+        return spelling
     for _ in range(TRIES):
         found = _with_prefix(index, spelling)
         if found is None:
@@ -88,7 +143,13 @@ def _lost(joined: Joined) -> bool:
 
 
 def _better(tried: Joined, best: Joined) -> bool:
-    return sum(map(len, tried.matched.values())) > sum(map(len, best.matched.values()))
+    return _fit(tried) > _fit(best)
+
+
+def _fit(joined: Joined) -> int:
+    """Count the rows that have a slot, those of another shape or type half."""
+    misfits = sum(len(rows) for kinds in joined.misfits.values() for rows in kinds.values())
+    return 2 * sum(map(len, joined.matched.values())) - misfits
 
 
 def _with_prefix(index: Index, spelling: Spelling) -> Spelling | None:
@@ -101,7 +162,7 @@ def _with_prefix(index: Index, spelling: Spelling) -> Spelling | None:
     for prefix, _ in votes.most_common(TRIES):
         tried = join(index, spelling.joined.expected.rename(prefix.spell))
         if _better(tried, spelling.joined):
-            return Spelling(tried, spelling.dialect, (*spelling.prefixes, prefix))
+            return replace(spelling, joined=tried, prefixes=(*spelling.prefixes, prefix))
     return None
 
 

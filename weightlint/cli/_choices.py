@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
 
+    from weightlint.dialect import Dialect
     from weightlint.finding import Output
     from weightlint.rule import Rule
 
 OUTPUTS: Drawer[Output] = Drawer("outputs", "OUTPUT")
+DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
 RULES: Drawer[Rule] = Drawer("rules", "RULE")
 
 
@@ -54,6 +56,11 @@ def complete_arch(_ctx: click.Context, _param: click.Parameter, start: str) -> l
     from weightlint import schema
 
     return [name for name in schema.every() if name.startswith(start)]
+
+
+def complete_dialect(_ctx: click.Context, _param: click.Parameter, start: str) -> list[str]:
+    """Complete the name of a dialect."""
+    return [name for name in DIALECTS if name.startswith(start)]
 
 
 def complete_rule(_ctx: click.Context, _param: click.Parameter, start: str) -> list[CompletionItem]:

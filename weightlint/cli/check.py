@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from weightlint.cli._choices import complete_arch, complete_format, complete_rule
+from weightlint.cli._choices import complete_arch, complete_dialect, complete_format, complete_rule
 
 if TYPE_CHECKING:
     from weightlint.settings import Settings
@@ -32,7 +32,7 @@ Limits for what a file may ask of this machine; beyond one is a finding or an er
 
 \b
 Settings: the nearest weightlint.toml, or pyproject.toml with [tool.weightlint], from the current
-folder upwards; keys arch, config, fail-on, format, ignore, select. One that lies in the folder
+folder upwards; keys arch, config, dialect, fail-on, format, ignore, select. One that lies in the folder
 that is checked is not read: a checkpoint must not silence its own findings."""
 
 
@@ -45,7 +45,15 @@ that is checked is not read: a checkpoint must not silence its own findings."""
     help="Architecture, if the config does not tell: see `weightlint schema list`.",
 )
 @click.option("--config", metavar="FILE", help="The model's config.json, if not beside the files.")
+@click.option(
+    "--dialect",
+    metavar="NAME",
+    shell_complete=complete_dialect,
+    help="Spelling that the names are to have: see `weightlint list dialects`.",
+)
 @click.option("--schema", metavar="FILE", help="Your own schema, TOML or JSON, in place of --arch.")
+@click.option("--dtype", metavar="NAME", help="The dtype it will run in: float16, bfloat16, float32.")
+@click.option("--device", metavar="NAME", help="Where it will run: cpu, mps, cuda ...")
 @click.option(
     "--format",
     multiple=True,
@@ -82,6 +90,8 @@ def check(
     no_settings: bool,
     output: str | None,
     schema: str | None,
+    dtype: str | None,
+    device: str | None,
     **given: Any,
 ) -> int:
     """Tell whether a checkpoint will load.
@@ -104,8 +114,11 @@ def check(
         arch=None if schema else chosen.arch,
         config=chosen.config,
         schema=schema,
+        dialect=chosen.dialect,
         select=selectors(chosen.select),
         ignore=selectors(chosen.ignore),
+        dtype=dtype,
+        device=device,
     )
     write(report, places)
     return report.exit_code(Level[chosen.fail_on.upper()])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.checkpoint import is_second_set
 from weightlint.finding import Level, Place
 from weightlint.names import patterns
 from weightlint.rule import Need, Rule
@@ -55,6 +56,24 @@ def _second_set(case: Case) -> Iterator[Finding]:
             place=Place(tensors=tuple(patterns(names)), files=tuple(again)),
             count=len(names),
             cure="move the files that the index does not name out of this folder",
+        )
+    yield from _unfiltered(case, [file for file in by_file if is_second_set(file) and file not in again])
+
+
+def _unfiltered(case: Case, second: list[str]) -> Iterator[Finding]:
+    """Warn of Mistral's own set beside several shards without an index: nothing tells a loader which to read.
+
+    vLLM #4989: the loader read both and stopped at layers.0.attention.wk.weight.
+    """
+    if second and case.checkpoint.map is None and len(case.index.files) > 1:
+        yield RULE.finding(
+            f"{second[0]} holds the weights under Mistral's own names beside {len(case.index.files):,} shards "
+            "without an index: loaders that read every file stop at its names",
+            level=Level.WARNING,
+            place=Place(files=tuple(second)),
+            count=len(second),
+            unit="file",
+            cure="download the index of the shards, or move this file out of the folder",
         )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weightlint.expected import Slot
     from weightlint.finding import Finding
     from weightlint.names import Coord, Template
+    from weightlint.spelling import Spelling
 
 
 Pair = tuple["Slot", "Template", "set[Coord]"]
@@ -30,8 +31,9 @@ Pair = tuple["Slot", "Template", "set[Coord]"]
 
 def check(case: Case) -> Iterator[Finding]:
     """Report the spelling of the whole checkpoint, then single renamings."""
-    if case.spelling is not None and (case.spelling.dialect or case.spelling.prefixes):
-        yield _whole(case)
+    spelling = case.spelling
+    if spelling is not None and (spelling.prefixes or _is_foreign(case, spelling)):
+        yield _whole(case, spelling)
     groups: dict[tuple[str, str], list[Pair]] = {}
     for slot in [slot for slot in case.ledger.missing if _is_missed(case, slot)]:
         found = _nearest(case, slot)
@@ -51,19 +53,26 @@ def _is_missed(case: Case, slot: Slot) -> bool:
     return slot.need is Presence.REQUIRED or (slot.need is Presence.OPTIONAL and slot.kind != "scale")
 
 
-def _whole(case: Case) -> Finding:
-    spelling = case.spelling
-    assert spelling is not None
-    assert case.plain is not None
+def _is_foreign(case: Case, spelling: Spelling) -> bool:
+    """Tell whether the dialect is another than the wanted one, or in files where nobody expects it."""
+    if case.wanted is not None:
+        return spelling.dialect.name != case.wanted
+    ranks = case.checkpoint.ranks
+    if ranks is not None and spelling.dialect.name in ranks.sharding.dialects:
+        return False
+    return not spelling.dialect.at_home(file.path for file in case.index.files)
+
+
+def _whole(case: Case, spelling: Spelling) -> Finding:
     changes = [f"{'.'.join(p.old) or 'nothing'} -> {'.'.join(p.new) or 'nothing'}" for p in spelling.prefixes]
     matched = spelling.joined.matched
     count = sum(map(len, matched.values()))
     widest = max(matched, key=lambda slot: (slot.pattern != slot.origin.rsplit("#", 1)[-1], slot.count))
     sample = case.index.names[matched[widest][0]]
-    said = _origin(widest)
     what = []
-    if spelling.dialect is not None:
-        what.append(f"the names are those of {spelling.dialect.title} ({spelling.dialect.name})")
+    if _is_foreign(case, spelling):
+        instead = f", not {case.wanted}" if case.wanted else ""
+        what.append(f"the names are those of {spelling.dialect.title} ({spelling.dialect.name}){instead}")
     if changes:
         what.append(f"the names have another prefix: {'; '.join(changes)}")
     return RULE.finding(
@@ -73,9 +82,9 @@ def _whole(case: Case) -> Finding:
             files=_files(case, matched[widest][:1]),
         ),
         count=count,
-        expected=said,
+        expected=_origin(widest) if case.wanted in {None, "hf"} else f"names of {case.wanted}",
         found=sample,
-        cure=_cure(case),
+        cure=_cure(case, spelling),
     )
 
 
@@ -91,10 +100,12 @@ def _origin(slot: Slot) -> str:
     )
 
 
-def _cure(case: Case) -> str:
-    spelling = case.spelling
-    assert spelling is not None
-    steps = [spelling.dialect.cure] if spelling.dialect else []
+def _cure(case: Case, spelling: Spelling) -> str:
+    steps = []
+    if _is_foreign(case, spelling):
+        wanted = case.wanted or "hf"
+        steps.append(f"`weightlint rename {case.checkpoint.target} --to {wanted}` prints the map of names")
+        steps += [spelling.dialect.cure] if wanted == "hf" else []
     for prefix in spelling.prefixes:
         old, new = ".".join(prefix.old), ".".join(prefix.new)
         if not old:

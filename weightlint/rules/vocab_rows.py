@@ -49,7 +49,7 @@ def check(case: Case) -> Iterator[Finding]:
             count=len(rows),
             expected=f"{said:,} rows = {_source(case)}",
             found=f"{found:,} rows",
-            cure=f"if {abs(found - said):,} tokens were {tokens}, set vocab_size to {found} "
+            cure=f"if {abs(found - said):,} tokens were {tokens}, set {_source(case)} to {found} "
             "in the config and ship the tokenizer that goes with it; else the shard is of another model"
             if not isinstance(case.config, Keys)
             else f"if {abs(found - said):,} tokens were {tokens}, convert the original again with the tokenizer that goes "
@@ -60,7 +60,7 @@ def check(case: Case) -> Iterator[Finding]:
 def _source(case: Case) -> str:
     """Return what gives the number of rows: a field, or in a GGUF file as a rule the list of tokens."""
     if not isinstance(case.config, Keys):
-        return "vocab_size"
+        return case.config.spelled("vocab_size") if case.config else "vocab_size"
     there = case.config.value("tokenizer.ggml.tokens") is not None
     return "tokenizer.ggml.tokens" if there else case.config.spelled("vocab_size")
 
