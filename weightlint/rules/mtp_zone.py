@@ -129,7 +129,11 @@ def _prefix(case: Case, number: int, other: list[Template], patterns: list[str],
 
 
 def _last(case: Case) -> int:
-    return max((-1, *case.joined.expected.axes.get("layer", ()), *_mtp(case)))
+    """Return the last layer that may be there: in a dialect MTP layers are no axis, only slots."""
+    heads = _heads(case)
+    slots = [slot for slot in case.joined.expected.slots if slot.literals[0] in heads]
+    last = max((box[0][-1] for slot in slots for box in slot.boxes), default=-1)
+    return max((last, *case.joined.expected.axes.get("layer", ()), *_mtp(case)))
 
 
 def _beyond(case: Case) -> dict[int, list[int]]:
