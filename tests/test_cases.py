@@ -1,6 +1,6 @@
 """Cases as data: each folder of `cases/` is a recipe and the exact text that a user sees.
 
-A recipe names a config, edits and, by hand, the codes that must come out (none for a clean case).
+A recipe names a config, edits, how it is to run and, by hand, the codes that must come out (none for a clean case).
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import adapters
+import cutting
+import gguf_toy
 import pytest
-from toy import config, edited, toy
+from toy import config, damage, edited, toy
 
 from weightlint.api import RULES, check
 from weightlint.drawer import Drawer
@@ -24,13 +27,32 @@ def recipe(name: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "cases" / name / "recipe.toml").read_text())
 
 
-def run(name: str, folder: Path) -> tuple[list[str], str]:
-    asked = recipe(name)
+def write(asked: dict[str, Any], folder: Path) -> None:
+    if "gguf" in asked:
+        gguf_toy.write(asked["gguf"], folder)
+        for edit in asked.get("edits", ()):
+            damage(folder, edit)
+        return
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
+    made.form = asked.get("form", "safetensors")
+    if "adapter" in asked:
+        made = adapters.adapted(made, rank=asked["adapter"]["r"], targets=asked["adapter"]["target_modules"])
     for edit in asked.get("edits", ()):
         made = edited(made, edit)
-    made.write(folder / "ckpt")
-    report = check(str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"))
+    if "adapter" in asked:
+        adapters.write(folder, made, asked["adapter"] | asked.get("says", {}))
+    elif "cut" in asked:
+        cutting.write_toy(folder, made, **asked["cut"])
+    else:
+        made.write(folder)
+
+
+def run(name: str, folder: Path) -> tuple[list[str], str]:
+    asked = recipe(name)
+    write(asked, folder / "ckpt")
+    report = check(
+        str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"), **asked.get("running", {})
+    )
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)
     text = stream.getvalue().replace(str(folder) + "/", "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch_toy
 
 from weightlint import weight_map
 from weightlint.errors import UsageError
@@ -143,10 +144,27 @@ def test_a_torch_index_beside_a_safetensors_file_is_not_gone_by() -> None:
     assert not checkpoint.faults
 
 
-def test_a_torch_index_alone_gives_names() -> None:
-    checkpoint = opened({"pytorch_model.bin.index.json": index({"a": "x.bin"}), "x.bin": b"x"})
+def test_an_index_of_files_that_are_not_read_gives_names() -> None:
+    checkpoint = opened({"tf_model.h5.index.json": index({"a": "x.h5"}), "x.h5": b"x"})
     assert checkpoint.names_only
     assert checkpoint.index.names == ["a"]
+
+
+def test_a_torch_index_is_gone_by() -> None:
+    files = {"1.bin": torch_toy.file([("a", "F32", (2,))]), "2.bin": torch_toy.file([("b", "F32", (2,))])}
+    checkpoint = opened({"pytorch_model.bin.index.json": index({"a": "1.bin", "b": "3.bin"}), **files})
+    assert placed(checkpoint) == {"a": "1.bin"}
+    assert checkpoint.absent == ("3.bin",)
+    assert [file.path for file in checkpoint.strays.files] == ["2.bin"]
+    assert checkpoint.format == "torch"
+
+
+def test_training_leftovers_are_no_model_files() -> None:
+    beside = ("training_args.bin", "optimizer.pt", "scheduler.pt", "rng_state_0.pth", "openvino_model.bin")
+    model = torch_toy.file([("a", "F32", (2,))])
+    assert placed(opened({"pytorch_model.bin": model, **dict.fromkeys(beside, b"x")})) == {
+        "a": "pytorch_model.bin"
+    }
 
 
 def test_a_foreign_container_in_a_safetensors_index_is_odd() -> None:
@@ -209,8 +227,8 @@ def test_only_broken_files_are_faults_not_a_usage_error() -> None:
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({}, "no *.safetensors"),
-        ({"m.gguf": b"GGUF"}, ".gguf"),
+        ({}, "*.safetensors, *.gguf"),
+        ({"m.h5": b"\x89HDF"}, ".h5"),
         ({"m.safetensors.incomplete": b""}, "m.safetensors.incomplete"),
     ],
 )

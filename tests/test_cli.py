@@ -122,6 +122,8 @@ def test_check_passes_what_it_was_given(answer: Any) -> None:
         "dialect": "mlx",
         "select": ("WL2", "missing-tensor", "WL101"),
         "ignore": ("WL20", "WL302"),
+        "dtype": None,
+        "device": None,
     }
     assert asked == [("ckpt", options)]
 
@@ -359,6 +361,7 @@ def test_inspect(monkeypatch: pytest.MonkeyPatch) -> None:
         "dtype": "BF16",
         "shape": "[32000, 4096]",
         "bytes": 262_144_000,
+        "bits": None,
     }
     monkeypatch.setattr(api, "inspect", lambda _, **__: api.Inspection(Facts(target="ckpt"), ()))
     assert run("inspect", "ckpt").exit_code == 3

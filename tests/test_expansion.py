@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from weightlint import schema as schemas
+from weightlint import schema_table
 from weightlint.config import BadFieldError, Config, MissingFieldError
 from weightlint.errors import SchemaError
 from weightlint.expansion import expand
@@ -22,7 +23,7 @@ Names = dict[str, tuple[int, ...]]
 
 
 def run(text: str, **config: Any) -> Names:
-    schema = schemas.parse(tomllib.loads(f'name = "toy"\n{text}'), "toy.toml")
+    schema = schema_table.parse(tomllib.loads(f'name = "toy"\n{text}'), "toy.toml")
     slots = expand(schema, Config(config)).slots
     return {name: slot.shape for slot in slots if slot.need is Presence.REQUIRED for name in slot.names()}
 
@@ -235,7 +236,7 @@ def test_fused_and_plain_experts_may_stand_in_different_layers() -> None:
     text = LAYERS + 'expert = "range(experts)"\n' + block("l.{layer}.", 'name = "e.{expert}.up", shape = [4]')
     text += '[[layout]]\nname = "fused"\nprefix = "l.{layer}."\ndrop = ["e.{expert}.up"]\n'
     text += 'tensors = [{ name = "e.up", kind = "expert", shape = ["experts", 4] }]\n'
-    expected = expand(schemas.parse(tomllib.loads(f'name = "toy"\n{text}'), "toy.toml"), Config(config))
+    expected = expand(schema_table.parse(tomllib.loads(f'name = "toy"\n{text}'), "toy.toml"), Config(config))
     held = {"l.0.e.0.up": (4,), "l.0.e.1.up": (4,), "l.1.e.up": (2, 4)}
     index = Index()
     index.add("a", Header([*held], [Kind("BF16", shape) for shape in held.values()], [0] * 3, [0] * 3))

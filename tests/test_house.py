@@ -17,7 +17,19 @@ from weightlint.rule import HEADINGS
 
 ROOT = Path(weightlint.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
-DRAWERS = ("formats", "quants", "dialects", "plans", "loaders", "rules", "outputs", "stores", "runners")
+DRAWERS = (
+    "configs",
+    "formats",
+    "quants",
+    "dialects",
+    "shardings",
+    "plans",
+    "loaders",
+    "rules",
+    "outputs",
+    "stores",
+    "runners",
+)
 HEAVY = {"torch", "numpy", "gguf", "safetensors", "jsonschema", "rich", "fsspec", "ray", "transformers"}
 LONG = {
     "checkpoint.py": "one way of looking for files, read from top to bottom",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from weightlint.checkpoint import Checkpoint
@@ -63,6 +63,7 @@ def passed_through(checkpoint: Checkpoint, folder: Path, name: str = "x.json.gz"
     return open_target(str(folder / name))
 
 
+@settings(deadline=None)
 @given(
     tables,
     tables,

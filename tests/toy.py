@@ -6,12 +6,16 @@ zeros. Edits change the list, the index or the files, one kind of damage each.
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import struct
+import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import torch_toy
 
 from weightlint import schema
 from weightlint.api import QUANTS
@@ -44,20 +48,20 @@ class Toy:
     claims: dict[str, str | None] = field(default_factory=dict)
     total_size: object = None
     after: list[dict[str, Any]] = field(default_factory=list)
+    form: str = "safetensors"
 
     def file(self, shard: int) -> str:
         """Return the file name of a shard, counted from 1."""
-        return (
-            "model.safetensors" if self.shards == 1 else f"model-{shard:05d}-of-{self.shards:05d}.safetensors"
-        )
+        stem, suffix = STEMS[self.form]
+        return f"{stem}{suffix}" if self.shards == 1 else f"{stem}-{shard:05d}-of-{self.shards:05d}{suffix}"
 
     def write(self, folder: Path) -> Path:
         """Write config, shards and index."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "config.json").write_text(json.dumps(self.config))
         for shard in range(1, self.shards + 1):
-            header = table([tensor for tensor in self.tensors if tensor.shard == shard])
-            (folder / self.file(shard)).write_bytes(header)
+            tensors = [tensor for tensor in self.tensors if tensor.shard == shard]
+            (folder / self.file(shard)).write_bytes(WRITERS[self.form](tensors))
         if self.index and self.shards > 1:
             self.write_index(folder)
         for edit in self.after:
@@ -78,7 +82,7 @@ class Toy:
                 float(sum(map(nbytes, self.tensors))) if self.total_size == "as float" else self.total_size
             )
         text = json.dumps({"metadata": {"total_size": total}, "weight_map": places})
-        (folder / "model.safetensors.index.json").write_text(text)
+        (folder / f"{''.join(STEMS[self.form])}.index.json").write_text(text)
 
 
 def nbytes(tensor: Tensor) -> int:
@@ -101,6 +105,15 @@ def table(tensors: list[Tensor]) -> bytes:
     raw = json.dumps(header, separators=(",", ":")).encode()
     raw += b" " * (-len(raw) % 8)
     return struct.pack("<Q", len(raw)) + raw + bytes(at)
+
+
+def torch_table(tensors: list[Tensor]) -> bytes:
+    """Write one torch file of zeros."""
+    return torch_toy.file([(tensor.name, tensor.dtype, tensor.shape) for tensor in tensors])
+
+
+STEMS = {"safetensors": ("model", ".safetensors"), "torch": ("pytorch_model", ".bin")}
+WRITERS = {"safetensors": table, "torch": torch_table}
 
 
 def expected_of(arch: str, config: dict[str, Any]) -> Expected:
@@ -233,11 +246,27 @@ def damage(folder: Path, edit: dict[str, Any]) -> None:
             path.rename(spare)
             other.rename(path)
             spare.rename(other)
+        case "ask":
+            path.write_bytes(asking(path.read_bytes(), edit["module"], edit["name"]))
         case "header":
             header(path, edit["old"], edit["new"])
         case _:
             message = f"no such edit: {edit['op']}"
             raise AssertionError(message)
+
+
+def asking(data: bytes, module: str, name: str) -> bytes:
+    """Add a call of a global, without arguments, to the table of a torch file."""
+    with zipfile.ZipFile(io.BytesIO(data)) as source:
+        records = {each: source.read(each) for each in source.namelist()}
+    pickle = records.pop("archive/data.pkl")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
+        extra = torch_toy.text("extra") + torch_toy.call(module, name) + b"s."
+        target.writestr("archive/data.pkl", pickle[:-1] + extra)
+        for each, content in records.items():
+            target.writestr(each, content)
+    return buffer.getvalue()
 
 
 def header(path: Path, old: str, new: str) -> None:

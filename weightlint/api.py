@@ -10,10 +10,13 @@ from weightlint import __version__
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
+from weightlint.expectation import DIALECTS, QUANTS
 from weightlint.finding import Facts, Report
 from weightlint.inspection import Family, Inspection, families
+from weightlint.keys import Keys
 from weightlint.names import natural
-from weightlint.opening import DIALECTS, QUANTS, configure, open_cases
+from weightlint.opening import configure, open_cases
+from weightlint.running import running
 from weightlint.target import open_target
 from weightlint.verdict import RULES, judge
 
@@ -30,18 +33,24 @@ def check(
     dialect: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    dtype: str | None = None,
+    device: str | None = None,
 ) -> Report:
     """Check one checkpoint and return the report.
 
     `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
-    names are to have. `select` and `ignore` are rule names or prefixes of codes.
+    names are to have. `select` and `ignore` are rule names or prefixes of codes. `dtype` and `device` say
+    how the model is to be run.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
     """
     began = time.perf_counter()
     with collector_off():
+        use = running(dtype, device)
         cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=dialect)
+        for case in cases:
+            case.running = use
         findings, skips = judge(cases, select, ignore)
     facts = _facts(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
@@ -50,6 +59,7 @@ def check(
 def _facts(cases: Sequence[Case], seconds: float) -> Facts:
     """Sum up what was looked at; of several models the first gives architecture and spelling."""
     first = cases[0]
+    cases = [case for case in cases if case.beside is None]
     sizes = [file.size or 0 for case in cases for file in case.index.files]
     return Facts(
         target=first.checkpoint.target,
@@ -65,12 +75,14 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
 
 
 def _dialect(case: Case) -> str | None:
+    if case.checkpoint.adapter is not None:
+        return "peft"
     return None if case.spelling is None else case.spelling.dialect.name
 
 
 def _checked(case: Case) -> int:
     """Count the tensors that were compared: with the schema, or, where there is none, by the file rules."""
-    if case.spelling is not None:
+    if case.spelling is not None or case.checkpoint.adapter is not None:
         return len(case.index)
     return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
 
@@ -82,9 +94,13 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
         case = Case(open_target(target))
         configure(case, config)
         if case.config is not None:
-            case.arch = schemas.detect(case.config)
-        rows = sorted(families(case.index), key=lambda family: natural(family.pattern))
-    return Inspection(_facts([case], time.perf_counter() - began), tuple(rows))
+            case.arch = case.config.prefix if isinstance(case.config, Keys) else schemas.detect(case.config)
+        checkpoint = case.checkpoint
+        found = families(case.index, ggml=checkpoint.format == "gguf")
+        rows = sorted(found, key=lambda family: natural(family.pattern))
+    facts = _facts([case], time.perf_counter() - began)
+    others = tuple(it.index.files[0].path for it in checkpoint.others if it.index.files)
+    return Inspection(facts, tuple(rows), checkpoint.keys, others)
 
 
 def snapshot(target: str, output: str) -> int:

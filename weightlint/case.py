@@ -10,8 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
 
 from weightlint.finding import Place, counted
+from weightlint.keys import Keys
+from weightlint.lapse import Slip
 from weightlint.ledger import Ledger
 from weightlint.rule import Need
+from weightlint.running import Running
+from weightlint.wording import CONFIG, GGUF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -21,11 +25,13 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected, Slot
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
+    from weightlint.lapse import Lapse
     from weightlint.names import Coord
     from weightlint.quant import Quant
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
+    from weightlint.wording import Wording
 
 
 class Loss(TypedDict):
@@ -41,7 +47,8 @@ class Case:
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
     files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
-    expectation.
+    expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
+    run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
     """
 
     checkpoint: Checkpoint
@@ -54,6 +61,9 @@ class Case:
     wanted: str | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
+    running: Running = field(default_factory=Running)
+    beside: Keys | None = None
+    lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
 
     @property
@@ -68,6 +78,11 @@ class Case:
             message = "a rule without Need.EXPECTED asked for the join"
             raise AssertionError(message)
         return self.spelling.joined
+
+    @property
+    def wording(self) -> Wording:
+        """Return the words for this kind of checkpoint."""
+        return GGUF if isinstance(self.config, Keys) else CONFIG
 
     def refit(self) -> Refit | None:
         """Find the config field that, with another value, would explain most of the ledger."""
@@ -91,6 +106,13 @@ class Case:
             case Need.EXPECTED if self.spelling is None:
                 return self.unexpanded
         return None
+
+    @property
+    def lacks_ranks(self) -> bool:
+        """Tell whether the model is cut and the files of some rank are not there, or not its own."""
+        ranks = self.checkpoint.ranks
+        odd = {Slip.WORLD, Slip.FOREIGN}
+        return ranks is not None and bool(ranks.missing or odd & {lapse.slip for lapse in self.lapses})
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

@@ -6,7 +6,7 @@ Says which field is missing or bad; knows nothing of tensors.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,7 +38,11 @@ class BadFieldError(FieldError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldSpec:
-    """How a schema reads one field: a line of its `[config]` table."""
+    """How a schema reads one field: a line of its `[config]` table.
+
+    `stored` is the exact type of a GGUF key, `required` that the loader refuses a file without it. In
+    place of the value an array of `items` may stand: the first counts, or each if the type is list.
+    """
 
     type: str = "int"
     aliases: tuple[str, ...] = ()
@@ -48,15 +52,22 @@ class FieldSpec:
     nullable: bool = False
     min: str | None = None
     max: str | None = None
+    stored: str | None = None
+    required: bool = False
+    items: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The parsed config file; `changes` are fields replaced to try out another value."""
+    """The parsed config file; `changes` are fields replaced to try out another value.
+
+    `names` gives the file's own name of a field where it is not the Hugging Face one.
+    """
 
     data: Mapping[str, Any]
     path: str = "config.json"
     changes: Mapping[str, Any] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
         """Look a name up in the nested config `scope`, then at the top; a dotted name is absolute."""
@@ -70,9 +81,18 @@ class Config:
                 return True, inner[name]
         return (True, self.data[name]) if name in self.data else (False, None)
 
+    @property
+    def noun(self) -> str:
+        """Return what an entry is called."""
+        return "field"
+
+    def spelled(self, name: str) -> str:
+        """Return a field as the user's file writes it."""
+        return self.names.get(name, name)
+
     def with_change(self, name: str, value: object) -> Config:
         """Return the config as it would be with another value of one field."""
-        return Config(self.data, self.path, {**self.changes, name: value})
+        return replace(self, changes={**self.changes, name: value})
 
     @property
     def architectures(self) -> tuple[str, ...]:

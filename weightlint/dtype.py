@@ -46,7 +46,7 @@ class DType:
 
 
 def _table(*rows: tuple[str, int, str]) -> Mapping[str, DType]:
-    blocks = {4: (1, 2), 6: (3, 4)}
+    blocks = {2: (1, 4), 4: (1, 2), 6: (3, 4)}
     packed = [(name, *blocks.get(bits, (bits // 8, 1)), kind) for name, bits, kind in rows]
     return {name: DType(name, size, kind, block) for name, size, block, kind in packed}
 
@@ -77,8 +77,31 @@ SAFETENSORS = _table(
     ("U64", 64, "int"),
 )
 
+TORCH = _table(
+    # torch/storage.py of torch 2.13: the types that safetensors does not have
+    ("C32", 32, "complex"),
+    ("C128", 128, "complex"),
+    ("QINT8", 8, "quant"),
+    ("QUINT8", 8, "quant"),
+    ("QINT32", 32, "quant"),
+    ("QUINT4X2", 4, "quant"),
+    ("QUINT2X4", 2, "quant"),
+    ("BITS8", 8, "int"),
+    ("BITS16", 16, "int"),
+    ("BITS1X8", 8, "int"),
+    ("BITS2X4", 8, "int"),
+    ("BITS4X2", 8, "int"),
+)
+
 FLOATS = frozenset({"BF16", "F16", "F32"})
 """Types in which a plain (not quantised) weight may be stored."""
 
 FP8 = frozenset({"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
 """Eight-bit floats: meaningless as weights without a scale."""
+
+
+def find(name: str) -> DType | None:
+    """Return the type of this name, in whichever format it is at home, or None."""
+    from weightlint.ggml import BY_NAME
+
+    return SAFETENSORS.get(name) or BY_NAME.get(name) or TORCH.get(name)

@@ -12,7 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint import expr
-from weightlint.config import BadFieldError, MissingFieldError
+from weightlint.config import BadFieldError, FieldError, MissingFieldError
 from weightlint.dtype import FLOATS
 from weightlint.errors import SchemaError
 from weightlint.expected import Axis, Box, Expected, Ignore, Layout, Presence, Slot, boxed
@@ -117,6 +117,8 @@ def _slots(scope: Scope, line: Line) -> Iterator[Slot]:
             kind=line.kind,
             need=need,
             why=line.why,
+            absent=line.absent,
+            outer_ones=scope.schema.outer_ones,
             tie=line.tie,
             cut=line.tp,
             stage=line.pp,
@@ -131,8 +133,9 @@ def _numbers(scope: Scope, name: str, over: tuple[str, ...]) -> Axis:
 
 
 def _dtypes(schema: Schema, line: Line) -> frozenset[str]:
-    if line.dtypes:
-        return frozenset(line.dtypes)
+    named = line.dtypes or schema.dtypes.get(line.kind)
+    if named:
+        return frozenset(named)
     pinned = any(re.fullmatch(re.escape(name).replace(r"\*", ".*"), line.pattern) for name in schema.fp32)
     return frozenset({"F32"}) if pinned else FLOATS
 
@@ -172,11 +175,23 @@ def _shape(scope: Scope, line: Line, bound: Mapping[str, int]) -> Shape:
     for text in line.shape:
         size = scope.number(text, bound)
         if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
-            blamed = ", ".join(sorted(scope.fields_of(text))) or str(text)
+            blamed = ", ".join(_zeros(scope, text) or sorted(scope.fields_of(text))) or str(text)
             shown = "null" if size is None else size
             raise BadFieldError(blamed, f"makes {line.pattern} {text} = {shown} wide")
         shape.append(size)
     return tuple(shape)
+
+
+def _zeros(scope: Scope, text: str | int) -> list[str]:
+    """Return the fields of an expression that are 0 or null: those make its value so."""
+    out: set[str] = set()
+    for name in scope.fields_of(text):
+        try:
+            if not scope(name):
+                out |= scope.sources(name)
+        except FieldError:
+            continue
+    return sorted(name for name in out if scope.config.find(name, scope.schema.scope)[0]) or sorted(out)
 
 
 def _check_total(schema: Schema, slots: tuple[Slot, ...]) -> None:

@@ -45,8 +45,10 @@ class Slot:
     `pattern` names the tensors with `{axis}` placeholders; `boxes` are disjoint and together the
     domain, so that a ragged family needs several. `shape` is row-major `[out, in]`, `formula` the
     same as the schema writes it. `cut` and `stage` are the schema's hints for tensor and pipeline
-    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. Where a slot is
-    `opaque` its shape is not known; with `padding` it may have more rows, a multiple of that number.
+    parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. `parts` are
+    the slots that a fused tensor is made of, in order. `absent` is how the absence of an optional tensor is
+    judged. With `outer_ones`, outermost dimensions of 1 are of no account; where a slot is `opaque` its shape
+    is not known; with `padding` it may have more rows, a multiple of that number.
     """
 
     pattern: str
@@ -57,12 +59,15 @@ class Slot:
     kind: str = "param"
     need: Presence = Presence.REQUIRED
     why: str | None = None
+    absent: str | None = None
+    outer_ones: bool = False
     tie: str | None = None
     cut: str | None = None
     stage: str | None = None
     quant: bool = True
     of: str | None = None
     origin: str = ""
+    parts: tuple[Slot, ...] = ()
     opaque: bool = False
     padding: int = 0
 

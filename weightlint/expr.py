@@ -35,6 +35,14 @@ class EvaluationError(Exception):
     """An expression has no value for this config; the text says why."""
 
 
+def written(value: object) -> str:
+    """Write a value as the language does: `2.5`, `'yarn'`, `None`; a long list by its length."""
+    if isinstance(value, list):
+        return f"a list of {len(value):,}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def ceil_div(value: int, step: int) -> int:
     """Divide and round up."""
     return -(-value // step)

@@ -40,6 +40,7 @@ _REFUSALS = (
 )
 _UNPACK = "unpack it"
 _CONVERT = "convert it to safetensors"
+_OLD_GGML = ("a GGML file, which llama.cpp read before GGUF", "convert the original model to GGUF")
 _MAGICS: Sequence[tuple[bytes, str, str]] = (
     (b"GGUF", "a GGUF file", "give it the name that it deserves, ending in .gguf"),
     (b"PK\x03\x04", "a ZIP archive, as torch.save writes", _CONVERT),
@@ -51,8 +52,10 @@ _MAGICS: Sequence[tuple[bytes, str, str]] = (
     (b"\x89HDF", "an HDF5 file", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", _CONVERT),
     (b"\x00\x05\x16\x07", "a macOS resource fork (AppleDouble)", "delete it"),
+    *((magic, *_OLD_GGML) for magic in (b"lmgg", b"fmgg", b"tjgg")),
     *((bytes((0x80, protocol)), "a Python pickle", _CONVERT) for protocol in range(2, 6)),
 )
+_TORCH = frozenset({b"PK\x03\x04", *(bytes((0x80, protocol)) for protocol in range(2, 6))})
 
 
 class Guess(NamedTuple):
@@ -65,15 +68,19 @@ class Guess(NamedTuple):
 def recognise(head: bytes, size: int, *, wanted: str) -> Guess | None:
     """Tell what a file is by its first bytes (up to `HEAD`) and its size; None if it is unknown.
 
-    `wanted` is what it should be; a JSON text is a stranger only where no JSON is wanted.
+    `wanted` is what it should be; a JSON text is a stranger only where no JSON is wanted, a ZIP
+    archive or a pickle only where no torch file is.
     """
     if not size:
         return Guess("an empty file (0 bytes)", AGAIN)
     if _LFS.match(head):
         return _pointer(head)
     for magic, what, cure in _MAGICS:
-        if head.startswith(magic):
+        if head.startswith(magic) and not (wanted == "torch" and magic in _TORCH):
             return Guess(what, cure)
+    length = int.from_bytes(head[:8], "little")
+    if "safetensors" not in wanted and head[8:9] == b"{" and 2 <= length <= size - 8:
+        return Guess("a safetensors file", "give it the name that it deserves, ending in .safetensors")
     if not head.strip(b"\0"):
         return _zeros(head, size)
     return _text(head, json_is_foreign="JSON" not in wanted)

@@ -5,6 +5,7 @@ Knows nothing of folders and of how files belong together.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from weightlint.checkpoint import Checkpoint
-    from weightlint.index import Header
-    from weightlint.store import Blob
+    from weightlint.index import Fault, Header, Index
+    from weightlint.store import Blob, Store
+    from weightlint.weight_map import WeightMap
 
 
 class Format(Protocol):
@@ -90,12 +92,59 @@ class Bundle(Protocol):
         """
 
 
-FORMATS: Drawer[Format | Bundle] = Drawer("formats", "FORMAT")
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a `Tabled` folder holds: rows by the file of each tensor, as its own table claims them.
+
+    `map` gives the file of every tensor, those of files that are absent included.
+    """
+
+    index: Index
+    map: WeightMap | None
+    absent: Sequence[str]
+    faults: Sequence[Fault]
+
+
+@runtime_checkable
+class Tabled(Protocol):
+    """A way of storing of which a table beside the files says what each of them holds."""
+
+    @property
+    def name(self) -> str:
+        """Return the public name."""
+
+    @property
+    def order(self) -> int:
+        """Return the place in the order of preference."""
+
+    def owns(self, name: str) -> bool:
+        """Tell whether a file of this name belongs to such a folder: its table or one of its parts."""
+
+    def survey(self, store: Store, names: Sequence[str]) -> Survey:
+        """Read the table of a folder; whatever is wrong with it or its files is among the faults.
+
+        Raises:
+            OSError: the table cannot be read.
+        """
+
+
+FORMATS: Drawer[Format | Bundle | Tabled] = Drawer("formats", "FORMAT")
 
 
 @cache
 def _formats() -> tuple[Format, ...]:
-    return tuple(each for each in FORMATS.values() if not isinstance(each, Bundle))
+    return tuple(each for each in FORMATS.values() if not isinstance(each, (Bundle, Tabled)))
+
+
+def suffixes() -> tuple[str, ...]:
+    """Return how the names of tensor files end, those that loaders prefer first."""
+    return tuple(suffix for each in sorted(_formats(), key=lambda it: it.order) for suffix in each.suffixes)
+
+
+def table_of(names: Sequence[str]) -> Tabled | None:
+    """Return the way of storing that one of these file names belongs to, or None."""
+    ways = (each for each in FORMATS.values() if isinstance(each, Tabled))
+    return next((way for way in ways if any(map(way.owns, names))), None)
 
 
 def format_of(path: str) -> Format | None:

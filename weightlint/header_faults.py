@@ -19,13 +19,14 @@ from weightlint.names import patterns
 from weightlint.strict_json import Repeated, called, too_much
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from weightlint.dtype import Shape
 
 FIELDS = ("dtype", "shape", "data_offsets")
 MAX_RANK = 64
 MAX_NAME = 1024
+STRANGE = f"are empty, hold control characters or exceed {MAX_NAME:,} bytes"
 MAX_GAP = 16
 """Causes of one sort that are told apart; more are counted."""
 
@@ -223,10 +224,14 @@ def _oddities(table: Table, names: Sequence[str]) -> Iterator[Fault]:
             f"{len(fields):,} tensors of {table.path} have fields that the format does not know",
             fields,
         )
-    strange = [name for name in names if not name or len(name.encode()) > MAX_NAME or not _is_plain(name)]
-    if strange:
-        what = f"are empty, hold control characters or exceed {MAX_NAME:,} bytes"
-        yield _odd(table, f"{len(strange):,} tensor names of {table.path} {what}", strange)
+    odd = strange(names)
+    if odd:
+        yield _odd(table, f"{len(odd):,} tensor names of {table.path} {STRANGE}", odd)
+
+
+def strange(names: Iterable[str]) -> list[str]:
+    """Return the names that are empty, long, or could forge output."""
+    return [name for name in names if not name or len(name.encode()) > MAX_NAME or not _is_plain(name)]
 
 
 def _is_plain(name: str) -> bool:

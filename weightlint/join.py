@@ -113,9 +113,19 @@ def misfit(index: Index, slot: Slot, rows: list[int]) -> dict[Kind, list[int]]:
 
 def fits(slot: Slot, kind: Kind) -> bool:
     """Tell whether a slot allows this dtype and shape; what is unknown is allowed."""
-    return (kind.shape is None or slot.opaque or kind.shape == slot.shape or _padded(slot, kind.shape)) and (
-        kind.dtype is None or kind.dtype in slot.dtypes
-    )
+    return has_shape(slot, kind) and (kind.dtype is None or kind.dtype in slot.dtypes)
+
+
+def has_shape(slot: Slot, kind: Kind) -> bool:
+    """Tell whether a slot allows this shape; an unknown one is allowed."""
+    if kind.shape is None or slot.opaque or kind.shape == slot.shape or _padded(slot, kind.shape):
+        return True
+    return slot.outer_ones and _without_outer_ones(kind.shape) == _without_outer_ones(slot.shape)
+
+
+def _without_outer_ones(shape: Shape) -> Shape:
+    first = next((at for at, size in enumerate(shape) if size != 1), len(shape))
+    return shape[first:]
 
 
 def _padded(slot: Slot, shape: Shape) -> bool:

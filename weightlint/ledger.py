@@ -8,13 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from weightlint.index import FaultKind
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from collections.abc import Set as AbstractSet
 
     from weightlint.case import Case
     from weightlint.expected import Slot
-    from weightlint.index import Kind
+    from weightlint.index import Index, Kind
     from weightlint.join import Extra
     from weightlint.names import Coord, Template
 
@@ -63,6 +65,30 @@ class Ledger:
             self.misfits.pop(slot, None)
         return rows
 
+    def forget(self, index: Index, explained: Callable[[str], bool]) -> None:
+        """Explain every symptom of the tensors whose names are explained."""
+        for slot in list(self.missing):
+            self.take_missing(slot, [coord for coord in self.missing[slot] if explained(slot.name(coord))])
+        for template in list(self.extra):
+            family = self.extra[template]
+            self.take_extra(template, [coord for coord, row in family.items() if explained(index.names[row])])
+        for slot, kinds in list(self.misfits.items()):
+            for kind, misfits in list(kinds.items()):
+                if all(explained(index.names[row]) for row in misfits):
+                    self.take_misfits(slot, kind)
+
+    def leave_out(self, told: Ledger) -> None:
+        """Explain what another ledger holds as well, all extra rows, and pairs of one name."""
+        missing = {slot.name(coord) for slot, coords in told.missing.items() for coord in coords}
+        rows = {row for kinds in told.misfits.values() for each in kinds.values() for row in each}
+        self.extra.clear()
+        self.doubled.clear()
+        self.drop_missing(missing)
+        for slot, kinds in list(self.misfits.items()):
+            for kind, wrong in list(kinds.items()):
+                if rows.issuperset(wrong):
+                    self.take_misfits(slot, kind)
+
     def drop_missing(self, names: AbstractSet[str]) -> int:
         """Explain missing tensors by name; return how many."""
         before = sum(map(len, self.missing.values()))
@@ -82,7 +108,8 @@ def opened(case: Case) -> Ledger:
     ledger.extra = {template: dict(rows) for template, rows in joined.extra.items()}
     ledger.misfits = {slot: dict(kinds) for slot, kinds in joined.misfits.items()}
     checkpoint = case.checkpoint
-    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps()):
+    in_parts = any(fault.kind is FaultKind.SPLIT for fault in checkpoint.faults) or case.lacks_ranks
+    if checkpoint.map is None and (checkpoint.lost_files or checkpoint.series_gaps() or in_parts):
         ledger.missing.clear()
     ledger.drop_missing(case.lost_names)
     return ledger

@@ -204,8 +204,8 @@ def natural(text: str) -> list[tuple[int, int, str]]:
 
 
 def likeness(a: str, b: str) -> float:
-    """Compare two folded names: 1 if one is the other under a prefix, else the share of equal text."""
-    if a.endswith("." + b) or b.endswith("." + a):
+    """Compare two folded names: 1 if one is the other with more before or behind it, else the share of equal text."""
+    if a.endswith("." + b) or b.endswith("." + a) or a.startswith(b + ".") or b.startswith(a + "."):
         return 1.0
     (above_a, _, last_a), (above_b, _, last_b) = a.rpartition("."), b.rpartition(".")
     if last_a != last_b and above_a != above_b:

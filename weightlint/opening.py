@@ -10,25 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weightlint import keys
 from weightlint import schema as schemas
 from weightlint.case import Case
-from weightlint.config import BadFieldError, MissingFieldError
-from weightlint.config import read as read_config
-from weightlint.drawer import Drawer
-from weightlint.errors import SchemaError, UsageError, nearest
+from weightlint.config_spelling import read as read_config
+from weightlint.errors import SchemaError, UsageError
+from weightlint.expectation import dialect_named, expect, expect_base, settle
 from weightlint.finding import printable
 from weightlint.index import Fault, FaultKind
+from weightlint.keys import Keys
 from weightlint.ledger import opened
 from weightlint.target import open_target
 
 if TYPE_CHECKING:
-    from weightlint.checkpoint import Checkpoint
-    from weightlint.dialect import Dialect
-    from weightlint.quant import Quant
-    from weightlint.schema import Schema
+    from collections.abc import Iterator
 
-QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
-DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
+    from weightlint.checkpoint import Checkpoint
+    from weightlint.schema import Schema
 
 
 def open_cases(
@@ -44,29 +42,37 @@ def open_cases(
     Raises:
         WeightlintError: weightlint could not look.
     """
-    if schema is None and arch is not None:
+    if schema is None and arch is not None and arch not in map(_stem, schemas.every()):
         schemas.path(arch)
     if dialect is not None:
-        named(dialect)
+        dialect_named(dialect)
     first = open_target(target)
     return [
-        open_case(each, arch=arch, config=config, schema=schema, dialect=dialect)
+        case
         for each in (first, *first.others)
+        for case in _views(each, arch=arch, config=config, schema=schema, dialect=dialect)
     ]
 
 
-def named(dialect: str) -> Dialect:
-    """Return a dialect by its name.
+def _views(
+    checkpoint: Checkpoint, *, arch: str | None, config: str | None, schema: str | None, dialect: str | None
+) -> Iterator[Case]:
+    """Yield one case, or for a GGUF file with a config two: by its own keys, and against that config.
 
-    Raises:
-        UsageError: there is none of that name.
+    The second one tells only what the first does not: where config and keys contradict each other, and
+    tensors that the model has and llama.cpp does not ask for.
     """
-    if dialect not in DIALECTS:
-        message = (
-            f"no dialect named {dialect!r}{nearest(dialect, DIALECTS)}; `weightlint list dialects` has all"
-        )
-        raise UsageError(message)
-    return DIALECTS[dialect]
+    if config is None or checkpoint.format != "gguf":
+        yield open_case(checkpoint, arch=arch, config=config, schema=schema, dialect=dialect)
+        return
+    own = open_case(checkpoint, arch=None, config=None, dialect=dialect)
+    yield own
+    if isinstance(own.config, Keys):
+        silent = replace(checkpoint, faults=(), absent=())
+        other = open_case(silent, arch=arch, config=config, schema=schema, dialect=dialect)
+        other.ledger.leave_out(own.ledger)
+        other.beside = own.config
+        yield other
 
 
 def open_case(
@@ -87,7 +93,11 @@ def open_case(
         )
         raise UsageError(message)
     _choose_schema(case, arch, schema)
-    _expand(case)
+    if checkpoint.adapter is None:
+        expect(case)
+        settle(case)
+    else:
+        expect_base(case)
     case.ledger = opened(case)
     return case
 
@@ -106,6 +116,9 @@ def configure(case: Case, given: str | None) -> None:
             raise UsageError(message) from error
         case.checkpoint = replace(case.checkpoint, config=raw, config_path=given)
     raw = case.checkpoint.config
+    if given is None and case.checkpoint.format == "gguf":
+        _take_keys(case)
+        return
     if raw is None:
         return
     try:
@@ -113,6 +126,15 @@ def configure(case: Case, given: str | None) -> None:
     except ValueError as error:
         fault = _bad_config(case.checkpoint, str(error))
         case.checkpoint = replace(case.checkpoint, faults=(*case.checkpoint.faults, fault))
+
+
+def _take_keys(case: Case) -> None:
+    """Let the keys of a GGUF file stand in for a config; what lies beside it is of another format."""
+    files = case.index.files
+    path = files[0].path if files else case.checkpoint.target
+    case.checkpoint = replace(case.checkpoint, config=None, config_path=path)
+    if case.checkpoint.keys:
+        case.config = keys.read(case.checkpoint.keys, path)
 
 
 def _bad_config(checkpoint: Checkpoint, why: str) -> Fault:
@@ -137,6 +159,8 @@ def _own_schema(file: Path) -> Schema:
 def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     if file is not None:
         case.schema = _own_schema(Path(file))
+    elif isinstance(case.config, Keys) and arch not in schemas.names():
+        _choose_by_keys(case, case.config, arch)
     elif arch is not None:
         case.schema = schemas.load(arch)
     elif case.config is not None:
@@ -154,39 +178,15 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     case.arch = case.schema.name if case.schema else None
 
 
-def _expand(case: Case) -> None:
-    """Expand the schema, let the declared quant rewrite it, and join it in the files' spelling."""
-    if case.schema is None:
-        return
-    if case.config is None:
-        case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
-        return
-    from weightlint.expansion import bad_fields, expand
-    from weightlint.expected import Expected
-    from weightlint.spelling import settle
+def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
+    """Take the schema named after the architecture that a GGUF file declares."""
+    name = f"gguf/{_stem(arch or config.prefix)}"
+    if name in schemas.names("gguf"):
+        case.schema = schemas.load(name)
+    else:
+        said = printable(config.prefix) if config.prefix else "none"
+        case.unexpanded = f"no schema for the architecture of the file (general.architecture = {said})"
 
-    try:
-        table = case.config.quantization
-        if table:
-            case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
-            if case.quant is None:
-                method = printable(str(table.get("quant_method", "no quant_method")))
-                case.unexpanded = (
-                    f"the config declares a quantisation ({method}) that this version does not know"
-                )
-                return
-        for bad in bad_fields(case.schema, case.config):
-            raise bad
-        if case.quant is not None and table is not None:
-            case.quant.rewrite(Expected(()), table)
-        expected = expand(case.schema, case.config)
-        expected = case.quant.rewrite(expected, table) if case.quant and table else expected
-    except MissingFieldError as error:
-        case.unexpanded = f"{case.config.path} has no field {error.name}"
-        return
-    except BadFieldError as error:
-        case.unexpanded, case.bad_field = f"{case.config.path}: {error}", error
-        return
-    case.plain = expected
-    if len(case.index) or case.checkpoint.faults or case.checkpoint.absent:
-        case.spelling = settle(case.index, expected, DIALECTS, case.wanted)
+
+def _stem(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weightlint.finding import printable
-from weightlint.format import FORMATS, Bundle, format_of
+from weightlint.format import FORMATS, Bundle, Tabled, format_of
 from weightlint.index import Fault, FaultKind, Index
 from weightlint.names import natural
 
@@ -55,7 +55,7 @@ class Reader:
     def _format(self, path: str) -> Format:
         """Return the format of a file; one of an unknown name is read as safetensors, which names what it is."""
         found = format_of(path) or FORMATS["safetensors"]
-        assert not isinstance(found, Bundle)
+        assert not isinstance(found, (Bundle, Tabled))
         return found
 
     def _with_link(self, path: str, faults: Sequence[Fault]) -> Iterator[Fault]:

@@ -14,6 +14,8 @@ from weightlint.errors import DialectError, SchemaError
 from weightlint.expansion import expand
 from weightlint.expected import Presence
 from weightlint.join import join
+from weightlint.key_faults import still
+from weightlint.keys import Keys
 from weightlint.names import fold
 from weightlint.schema import load
 from weightlint.scope import Scope
@@ -34,7 +36,8 @@ MIN_FEW = 2
 class Refit:
     """A field, what the config says, what the tensors say, and the names that it explains.
 
-    `whole` tells that nothing is left unexplained.
+    `freed` are optional tensors that are no longer absent from a set, `whole` tells that nothing is
+    left unexplained.
     """
 
     field: str
@@ -42,6 +45,7 @@ class Refit:
     fits: Any
     explained: frozenset[str]
     whole: bool
+    freed: frozenset[str] = frozenset()
 
 
 def refit(case: Case) -> Refit | None:
@@ -57,6 +61,7 @@ def refit(case: Case) -> Refit | None:
         scope.fields_of(f"[{spec[6:-1]}]") if isinstance(spec, str) and spec.startswith("range(") else set()
     )
     best: Refit | None = None
+    rank = (0, 0)
     for name, value in suspects(case, scope):
         joined = _rejoined(case, case.schema, case.config.with_change(name, value))
         after = None if joined is None else _joined_symptoms(case, joined, fewer_than=len(before))
@@ -66,9 +71,24 @@ def refit(case: Case) -> Refit | None:
             or (name in depth and _layers(after) & _layers(before - after))
         ):
             continue
-        if best is None or len(before - after) > len(best.explained):
-            best = Refit(name, scope(name), value, before - after, whole=not after)
+        reached = len(before - after), -doubts(case, case.config.with_change(name, value))
+        if best is None or reached > rank:
+            freed = _optional(case.joined) - _optional(joined) if joined else frozenset()
+            best = Refit(name, scope(name), value, before - after, whole=not after, freed=freed)
+            rank = reached
     return best if best is not None and (best.whole or len(best.explained) >= MIN_FEW) else None
+
+
+def _optional(joined: Joined) -> frozenset[str]:
+    """Return the names of absent tensors whose absence is judged although they are optional."""
+    lost = ((slot, coords) for slot, coords in joined.missing.items() if slot.absent is not None)
+    return frozenset(slot.name(coord) for slot, coords in lost for coord in coords)
+
+
+def doubts(case: Case, config: Config) -> int:
+    """Count the keys of a GGUF file that would fail a check: of two values, the one that fits them is right."""
+    assert case.schema is not None
+    return len(still(case.schema, config, case.index.rows)) if isinstance(config, Keys) else 0
 
 
 def symptoms(case: Case, ledger: Ledger) -> frozenset[str]:

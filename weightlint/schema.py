@@ -7,73 +7,21 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from weightlint.config import FieldSpec
 from weightlint.errors import SchemaError, UsageError, nearest
+from weightlint.schema_table import Check, LayoutSpec, Line, Schema, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from weightlint.config import Config
 
 _PACKAGE = Path(__file__).parent
+SHELVES = ("gguf",)
 MAX_DEPTH = 8
 """Schemas that one schema may extend in a chain."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One tensor line: a name with placeholders below its block's prefix."""
-
-    name: str
-    prefix: str
-    kind: str
-    shape: tuple[str | int, ...]
-    conditions: tuple[str, ...] = ()
-    over: tuple[str, ...] = ()
-    need: str = "required"
-    why: str | None = None
-    dtypes: tuple[str, ...] = ()
-    tie: str | None = None
-    tp: str | None = None
-    pp: str | None = None
-    quant: bool = True
-    drop: bool = False
-
-    @property
-    def pattern(self) -> str:
-        """Full name with placeholders."""
-        return self.prefix + self.name
-
-
-@dataclass(frozen=True, slots=True)
-class LayoutSpec:
-    """An equal alternative: lines in place of the lines with the patterns `drop`."""
-
-    name: str
-    drop: tuple[str, ...]
-    lines: tuple[Line, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schema:
-    """One architecture, as its file says it."""
-
-    name: str
-    architectures: tuple[str, ...] = ()
-    model_types: tuple[str, ...] = ()
-    fingerprints: tuple[str, ...] = ()
-    scope: str | None = None
-    fields: Mapping[str, FieldSpec] = field(default_factory=dict)
-    lets: Mapping[str, str] = field(default_factory=dict)
-    axes: Mapping[str, Any] = field(default_factory=dict)
-    lines: tuple[Line, ...] = ()
-    layouts: tuple[LayoutSpec, ...] = ()
-    ignores: tuple[tuple[str, str], ...] = ()
-    fp32: tuple[str, ...] = ()
 
 
 def folder() -> Path:
@@ -82,9 +30,22 @@ def folder() -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / "schemas"
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of the bundled schemas."""
-    return tuple(sorted(path.stem for path in folder().glob("*.toml")))
+def names(shelf: str = "") -> tuple[str, ...]:
+    """Return the names of the bundled schemas for Hugging Face configs, or those of a shelf.
+
+    A shelf is a folder of schemas for another kind of config, as `gguf`; its name stands before theirs.
+    """
+    return tuple(sorted(f"{shelf}/{stem}" if shelf else stem for stem in _stems(shelf)))
+
+
+def every() -> tuple[str, ...]:
+    """Return the names of all bundled schemas, those of the shelves last."""
+    return (*names(), *(name for shelf in SHELVES for name in names(shelf)))
+
+
+def _stems(shelf: str) -> list[str]:
+    found = (file.stem for file in (folder() / shelf).glob("*.toml"))
+    return [stem for stem in found if not stem.startswith("_")]
 
 
 def path(name: str) -> Path:
@@ -93,8 +54,8 @@ def path(name: str) -> Path:
     Raises:
         UsageError: there is none of that name.
     """
-    if name not in names():
-        message = f"no schema named {name!r}{nearest(name, names())}; `weightlint schema list` has all"
+    if name not in every():
+        message = f"no schema named {name!r}{nearest(name, every())}; `weightlint schema list` has all"
         raise UsageError(message)
     return folder() / f"{name}.toml"
 
@@ -181,88 +142,57 @@ def table(file: Path) -> dict[str, Any]:
         raise SchemaError(message) from error
 
 
+def architectures() -> frozenset[str]:
+    """Return the architectures that llama.cpp knows, with a schema here or without."""
+    return frozenset(table(folder() / "gguf" / "_architectures.toml")["architectures"])
+
+
+def _is_bundled(file: Path) -> bool:
+    return file.parent in {folder(), *(folder() / shelf for shelf in SHELVES)} and file.is_file()
+
+
 def _merged(mine: dict[str, Any], depth: int) -> dict[str, Any]:
     """Lay a table over the one that it extends: tables by key, tensors by full name."""
     base_name = mine.get("extends")
     if base_name is None:
         return mine
-    if depth == MAX_DEPTH or base_name not in names():
+    file = folder() / f"{base_name}.toml"
+    if depth == MAX_DEPTH or not _is_bundled(file):
         message = f"schema {mine.get('name')!r} extends {base_name!r}, which is not to be had"
         raise SchemaError(message)
-    base = _merged(table(folder() / f"{base_name}.toml"), depth + 1)
+    base = _merged(table(file), depth + 1)
     given = {block["prefix"] + line["name"] for block in mine.get("block", ()) for line in block["tensors"]}
     kept = [
         {**block, "tensors": [t for t in block["tensors"] if block["prefix"] + t["name"] not in given]}
         for block in base.get("block", ())
     ]
     out = {**base, "fingerprints": [], **mine, "block": kept + list(mine.get("block", ()))}
-    for key in ("config", "let", "axes"):
+    for key in ("config", "let", "axes", "dtypes"):
         out[key] = {**base.get(key, {}), **mine.get(key, {})}
-    out["ignore"] = [*base.get("ignore", ()), *mine.get("ignore", ())]
-    own = {layout["name"] for layout in mine.get("layout", ())}
-    out["layout"] = [it for it in base.get("layout", ()) if it["name"] not in own] + list(
-        mine.get("layout", ())
-    )
+    for key in ("ignore", "beside"):
+        out[key] = [*base.get(key, ()), *mine.get(key, ())]
+    for key in ("layout", "check"):
+        own = {it["name"] for it in mine.get(key, ())}
+        out[key] = [*mine.get(key, ()), *(it for it in base.get(key, ()) if it["name"] not in own)]
     out["fp32"] = {"names": [*base.get("fp32", {}).get("names", ()), *mine.get("fp32", {}).get("names", ())]}
     return out
 
 
-def parse(table: Mapping[str, Any], source: str) -> Schema:
-    """Build the record of a schema from its table.
-
-    Raises:
-        SchemaError: a key is missing or of the wrong type.
-    """
-    try:
-        return Schema(
-            name=table["name"],
-            architectures=tuple(table.get("architectures", ())),
-            model_types=tuple(table.get("model_types", ())),
-            fingerprints=tuple(table.get("fingerprints", ())),
-            scope=table.get("scope"),
-            fields={name: _field(spec) for name, spec in table.get("config", {}).items()},
-            lets=dict(table.get("let", {})),
-            axes=dict(table.get("axes", {})),
-            lines=tuple(line for block in table["block"] for line in _lines(block)),
-            layouts=tuple(_layout(layout) for layout in table.get("layout", ())),
-            ignores=tuple((it["pattern"], it["why"]) for it in table.get("ignore", ())),
-            fp32=tuple(table.get("fp32", {}).get("names", ())),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        message = f"schema {source}: {type(error).__name__} {error}; `weightlint schema check` says more"
-        raise SchemaError(message) from error
-
-
-def _field(spec: Mapping[str, Any]) -> FieldSpec:
-    return FieldSpec(**{**spec, "aliases": tuple(spec.get("aliases", ()))})
-
-
-def _lines(block: Mapping[str, Any]) -> list[Line]:
-    shared = [block[key] for key in ("when", "where") if key in block]
-    over = tuple(block.get("over", ()))
-    return [
-        _line(entry, block["prefix"], shared, over) for entry in block["tensors"] if not entry.get("drop")
-    ]
-
-
-def _line(entry: Mapping[str, Any], prefix: str, shared: list[str], over: tuple[str, ...]) -> Line:
-    own = [entry[key] for key in ("when", "where") if key in entry]
-    plain = {
-        key: value
-        for key, value in entry.items()
-        if key not in {"when", "where", "shape", "dtypes", "origin"}
-    }
-    return Line(
-        prefix=prefix,
-        shape=tuple(entry["shape"]),
-        conditions=(*shared, *own),
-        over=over,
-        dtypes=tuple(entry.get("dtypes", ())),
-        **plain,
-    )
-
-
-def _layout(table: Mapping[str, Any]) -> LayoutSpec:
-    prefix = table.get("prefix", "")
-    lines = _lines({"prefix": "", **table})
-    return LayoutSpec(table["name"], tuple(prefix + name for name in table["drop"]), tuple(lines))
+__all__ = [
+    "Check",
+    "LayoutSpec",
+    "Line",
+    "Schema",
+    "architectures",
+    "detect",
+    "every",
+    "folder",
+    "load",
+    "names",
+    "parse",
+    "path",
+    "read",
+    "recognise",
+    "table",
+    "validate",
+]

@@ -53,12 +53,15 @@ def _known(schema: Schema, name: str) -> bool:
 def _expressions(schema: Schema) -> Iterator[tuple[str, str | int, set[str]]]:
     """Yield place, text and the axes bound there of every expression."""
     for name, field in schema.fields.items():
-        for text in filter(None, (field.default, field.min, field.max)):
+        for text in filter(None, (field.default, field.min, field.max, field.items)):
             yield f"[config] {name}", text, set()
         if field.each:
             yield f"[config] {name}", field.each, {field.over}
     for name, text in schema.lets.items():
         yield f"[let] {name}", text, set()
+    for check in schema.checks:
+        for text in (check.when, check.holds, check.key):
+            yield f"[[check]] {check.name}", text, set()
     for name, spec in schema.axes.items():
         if isinstance(spec, str):
             found = _RANGE.fullmatch(spec)
@@ -94,6 +97,9 @@ def _loose_ends(schema: Schema) -> Iterator[str]:
     for pattern, _ in schema.ignores:
         lost = sorted({*_PLACEHOLDER.findall(pattern)} - axes)
         yield from (f"[[ignore]] {pattern}: no axis named {name!r}" for name in lost)
+    for check in schema.checks:
+        named = {*_PLACEHOLDER.findall(" ".join((*check.has, *check.lacks, *check.explains)))}
+        yield from (f"[[check]] {check.name}: no axis named {name!r}" for name in sorted(named - axes))
     patterns = {line.pattern for line in schema.lines}
     for layout in schema.layouts:
         lost = sorted({*layout.drop} - patterns)

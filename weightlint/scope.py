@@ -79,10 +79,27 @@ class Scope:
         for spelling in (name, *spec.aliases):
             there, value = self.config.find(spelling, self.schema.scope)
             if there and (value is not None or spec.nullable):
-                return None if value is None else checked(spec, name, value, self.number)
+                return (
+                    None if value is None else checked(spec, name, self._one(spec, name, value), self.number)
+                )
             if there and spec.default is None and spec.each is None:
                 raise BadFieldError(name, "is null")
         return self._default(name, spec)
+
+    def _one(self, spec: FieldSpec, name: str, value: object) -> object:
+        """Return what counts where a field may be one value or an array of them."""
+        if spec.items is None:
+            return value
+        if not isinstance(value, list) and spec.type != "list":
+            return value
+        wanted = self._whole(spec.items, self.number(spec.items))
+        if wanted > MAX_LAYERS:
+            raise BadFieldError(spec.items, f"is {wanted:,}, the limit is {MAX_LAYERS:,}")
+        if not isinstance(value, list):
+            return [value] * wanted
+        if len(value) != wanted or not value:
+            raise BadFieldError(name, f"has {len(value):,} items, not {wanted:,} = {spec.items}")
+        return value if spec.type == "list" else value[0]
 
     def _default(self, name: str, spec: FieldSpec) -> Any:
         if spec.each is not None:
@@ -114,6 +131,15 @@ class Scope:
                 out |= self.fields_of(self.schema.lets[name])
             elif name not in self.schema.axes:
                 out.add(name)
+        return out
+
+    def sources(self, text: str | int) -> set[str]:
+        """Return the fields that an expression comes down to, and those of defaults that stand in for one."""
+        out = self.fields_of(text)
+        for name in sorted(out):
+            spec = self.schema.fields.get(name, _PLAIN)
+            if spec.default is not None and not self.config.find(name, self.schema.scope)[0]:
+                out |= self.fields_of(spec.default)
         return out
 
     def axis(self, name: str) -> Axis:
@@ -150,8 +176,11 @@ class Scope:
         first, last = ends if len(ends) == 2 else (0, *ends)
         limit = MAX_LAYERS if name == "layer" else MAX_AXIS
         if last - first > limit or last > MAX_INT or first < 0:
-            blamed = sorted(self.fields_of(f"[{matched[1]}]"))[-1:] or [spec]
-            raise BadFieldError(blamed[0], f"gives {last - first:,} of {name}, the limit is {limit:,}")
+            fields = sorted(self.fields_of(f"[{matched[1]}]"))
+            raise BadFieldError(
+                max(fields, key=self, default=spec),
+                f"gives {last - first:,} of {name}, the limit is {limit:,}",
+            )
         return tuple(range(first, last))
 
     def _ends(self, text: str) -> list[Any]:

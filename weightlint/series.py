@@ -27,6 +27,12 @@ def gaps(paths: Iterable[str]) -> list[str]:
     return [gap for (_, of, _), found in series.items() for gap in _absent(found, of)]
 
 
+def numbered(path: str) -> tuple[int, int] | None:
+    """Return the number of a file in its series and how many there are, None where the name has none."""
+    match = _SERIES.fullmatch(path)
+    return (int(match["at"]), int(match["of"])) if match else None
+
+
 def _absent(found: Sequence[re.Match[str]], of: int) -> Iterator[str]:
     numbers = {int(match["at"]) for match in found}
     if len(numbers) >= of or of > MAX_FILES:

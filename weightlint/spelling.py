@@ -14,7 +14,8 @@ from weightlint.errors import DialectError
 from weightlint.join import Joined, join
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from weightlint.dialect import Dialect, Variant
     from weightlint.expected import Expected
@@ -45,7 +46,8 @@ class Prefix:
 class Spelling:
     """How the files write the names: in a dialect and a variant of it, with prefixes changed.
 
-    `asked` is the expectation in this spelling before its layouts were chosen.
+    `asked` is the expectation in this spelling before its layouts were chosen. `native` tells that the
+    schema itself is written in the dialect: a GGUF schema.
     """
 
     joined: Joined
@@ -53,6 +55,7 @@ class Spelling:
     dialect: Dialect
     variant: Variant | None = None
     prefixes: tuple[Prefix, ...] = ()
+    native: bool = False
 
     def write(self, expected: Expected) -> Expected:
         """Write an expectation in this spelling.
@@ -60,22 +63,37 @@ class Spelling:
         Raises:
             DialectError: the dialect has no way of writing it.
         """
-        expected = self.dialect.rewrite(expected, self.variant)
+        if not self.native:
+            expected = self.dialect.rewrite(expected, self.variant)
         for prefix in self.prefixes:
             expected = expected.rename(prefix.spell)
         return expected
 
 
-def settle(
-    index: Index, expected: Expected, dialects: Mapping[str, Dialect], wanted: str | None = None
+def spelling_of(
+    index: Index,
+    expected: Expected,
+    dialects: Mapping[str, Dialect],
+    wanted: str | None = None,
+    *,
+    home: AbstractSet[str] = frozenset(),
 ) -> Spelling:
     """Join in the spelling of the files: the wanted one, Hugging Face's, or the one that the names tell.
 
-    A dialect costs a join only where names that nothing asked for look like its own.
+    A dialect costs a join only where names that nothing asked for look like its own. Those that such
+    files have as a rule (`home`) are tried first, whatever is met without them.
 
     Raises:
         DialectError: the wanted dialect has no way of writing this model.
     """
+    best = None if wanted else _at_home(index, expected, [dialects[name] for name in sorted(home)])
+    if best is not None and not best.joined.unmet:
+        return best
+    told = _told(index, expected, dialects, wanted)
+    return told if best is None or _better(told.joined, best.joined) else best
+
+
+def _told(index: Index, expected: Expected, dialects: Mapping[str, Dialect], wanted: str | None) -> Spelling:
     usual = dialects[wanted or "hf"]
     asked = usual.rewrite(expected)
     plain = best = Spelling(join(index, asked), asked, usual)
@@ -97,6 +115,18 @@ def _written(index: Index, expected: Expected, dialect: Dialect) -> Spelling | N
     except DialectError:
         return None
     return _prefixed(index, Spelling(join(index, rewritten), rewritten, dialect, variant))
+
+
+def _at_home(index: Index, expected: Expected, dialects: Sequence[Dialect]) -> Spelling | None:
+    """Return the one of these dialects that finds most tensors, the first that is complete."""
+    best: Spelling | None = None
+    for dialect in dialects:
+        tried = _written(index, expected, dialect)
+        if tried and (best is None or _better(tried.joined, best.joined)):
+            best = tried
+        if best and not best.joined.unmet:
+            break
+    return best
 
 
 def _prefixed(index: Index, spelling: Spelling) -> Spelling:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from weightlint import expr
 from weightlint.config import FieldError
 from weightlint.errors import SchemaError
+from weightlint.expected import Presence
+from weightlint.keys import Keys
 from weightlint.scope import Scope
 
 if TYPE_CHECKING:
@@ -19,11 +21,12 @@ if TYPE_CHECKING:
 
     from weightlint.case import Case
     from weightlint.expected import Slot
+    from weightlint.names import Coord
 
 MAX_TRIES = 40
 """Pairs that are tried; each costs a join."""
 
-HELD = frozenset({"num_nextn_predict_layers", "vocab_size", "tie_word_embeddings"})
+HELD = frozenset({"num_nextn_predict_layers", "nextn_predict_layers", "vocab_size", "tie_word_embeddings"})
 """Fields with a rule of their own: MTP zone, vocabulary rows, tied head."""
 
 
@@ -32,14 +35,30 @@ def suspects(case: Case, scope: Scope) -> list[tuple[str, Any]]:
     votes: Counter[tuple[str, Any]] = Counter()
     for weight, pair in (*_from_shapes(case, scope), *_from_axes(case, scope), *_from_switches(case, scope)):
         votes[pair] += weight
+    read = _read_by_lines(scope)
     usable = (
-        (pair, n) for pair, n in votes.items() if pair[0] not in HELD and pair[1] != scope.known.get(pair[0])
+        (pair, n)
+        for pair, n in votes.items()
+        if pair[0] in read - HELD and pair[1] != scope.known.get(pair[0])
     )
     return [pair for pair, _ in sorted(usable, key=lambda item: -item[1])][:MAX_TRIES]
 
 
+def _read_by_lines(scope: Scope) -> set[str]:
+    """Return the fields on which a tensor depends: by its shape, its conditions or the axes of its name."""
+    schema = scope.schema
+    texts: set[str | int] = set()
+    for line in (*schema.lines, *(line for layout in schema.layouts for line in layout.lines)):
+        texts |= {*line.shape, *line.conditions}
+    for spec in schema.axes.values():
+        text = spec if isinstance(spec, str) else spec.get("where", "True")
+        texts.add(f"[{text[6:-1]}]" if text.startswith("range(") else text)
+    return {name for text in texts for name in scope.sources(text)}
+
+
 def _from_shapes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]]:
     """Solve each misfit size for each field of its formula."""
+    assert case.config is not None
     for slot, kinds in case.ledger.misfits.items():
         for kind, rows in kinds.items():
             shape = kind.shape or ()
@@ -47,10 +66,12 @@ def _from_shapes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any
                 continue
             for text, said, found in zip(slot.formula, slot.shape, shape, strict=True):
                 if said != found:
-                    for name in scope.fields_of(text):
+                    for name in scope.sources(text):
                         value = _solved(case, text, name, found)
                         if value is not None:
                             yield len(rows), (name, value)
+                        elif name in case.config.data or isinstance(case.config, Keys):
+                            yield from _near(scope, name)
 
 
 def _solved(case: Case, text: str, name: str, wanted: int) -> int | None:
@@ -72,6 +93,13 @@ def _solved(case: Case, text: str, name: str, wanted: int) -> int | None:
     return value if value > 0 and at(value) == wanted else None
 
 
+def _near(scope: Scope, name: str) -> Iterator[tuple[int, tuple[str, Any]]]:
+    """Try the neighbours, the double and the half of a number that several formulas divide by."""
+    said = _read(scope, name)
+    if isinstance(said, int) and not isinstance(said, bool):
+        yield from ((1, (name, value)) for value in (said - 1, said + 1, said * 2, said // 2) if value > 0)
+
+
 def _from_axes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]]:
     """Read off how far each axis reaches in the files, and solve its range for its field."""
     assert case.schema is not None
@@ -84,13 +112,13 @@ def _from_axes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]
                 value = _solved(case, text, name, extent)
                 if value is not None:
                     yield 1000, (name, value)
-    yield from _from_thresholds(case)
+    yield from _from_thresholds(case, scope)
 
 
-def _from_thresholds(case: Case) -> Iterator[tuple[int, tuple[str, Any]]]:
+def _from_thresholds(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any]]]:
     """Try the layers at which symptoms begin and end for each field that splits an axis."""
     assert case.schema is not None
-    layers = {coord[0] for coords in case.ledger.missing.values() for coord in coords if coord}
+    layers = {coord[0] for _, coords in _missed(case) for coord in coords if coord}
     edges = {
         edge for number in ({min(layers), max(layers)} if layers else ()) for edge in (number, number + 1)
     }
@@ -98,6 +126,12 @@ def _from_thresholds(case: Case) -> Iterator[tuple[int, tuple[str, Any]]]:
         if isinstance(spec, dict) and "where" in spec:
             for name in sorted(expr.parse(spec["where"]).names & set(case.schema.fields)):
                 yield from ((1, (name, edge)) for edge in sorted(edges))
+                yield from _near(scope, name)
+
+
+def _missed(case: Case) -> Iterator[tuple[Slot, set[Coord]]]:
+    """Yield what is missing and must be there."""
+    return ((slot, it) for slot, it in case.ledger.missing.items() if slot.need is Presence.REQUIRED)
 
 
 def _extents(case: Case, scope: Scope, axis: str) -> set[int]:
@@ -111,7 +145,7 @@ def _extents(case: Case, scope: Scope, axis: str) -> set[int]:
             ends |= {1 + max(coord[at] for coord in rows) for at in _positions(slot, family)}
             if axis == "layer":
                 ends |= {min(coord[at] for coord in rows) for at in _positions(slot, {"mtp"})}
-    for slot, coords in case.ledger.missing.items():
+    for slot, coords in _missed(case):
         for at in _positions(slot, family):
             ends.add(min(coord[at] for coord in coords))
     return {end for end in ends if 0 < end != now}

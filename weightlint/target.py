@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
+from weightlint.adapter import WEIGHTS
+from weightlint.adapter_folder import open_adapter
 from weightlint.checkpoint import Checkpoint, collector_off
+from weightlint.config_file import find_config
 from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
-from weightlint.format import FORMATS, Bundle, format_of
+from weightlint.format import FORMATS, Bundle, format_of, table_of
+from weightlint.rank_folder import find_ranks
 
 if TYPE_CHECKING:
     from weightlint.store import Store
@@ -54,7 +58,13 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
             with store.open(name) as blob:
                 if bundle.claims(blob.read(0, HEAD)):
                     return bundle.unpack(blob, target=target)
+    if table_of([name]) is not None:
+        return open_folder(store, target=target)
     if not name.endswith((".json", ".json.gz")):
+        if name in WEIGHTS:
+            return open_adapter(store, find_config(store), target=target)
+        if find_ranks([name], None) is not None:
+            return open_folder(store, target=target)
         form = format_of(name)
         return open_files(store, form.companions(name, store.names()) if form else [name], target=target)
     checkpoint = open_folder(store, target=target, wanted=name)

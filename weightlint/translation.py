@@ -14,7 +14,7 @@ from weightlint import expr
 from weightlint.domain import by_last, first_in, meet, without
 from weightlint.expected import Presence, Slot
 from weightlint.line import LEAVES
-from weightlint.move import MoveError, Stack
+from weightlint.move import Concat, MoveError, Stack
 from weightlint.opaque import Repack
 from weightlint.recipe import Recipe
 from weightlint.sizes import Dim, dims_of, formula_of, shape_of
@@ -208,10 +208,16 @@ def _target(line: Line, slots: Sequence[Slot], target: str, boxes: Domain, dims:
         formula=formula_of(dims),
         dtypes=line.dtypes or first.dtypes,
         kind=line.kind or first.kind,
-        cut=first.cut if len(slots) == 1 and not line.moves else None,
+        cut=first.cut if all(_keeps_cut(move) for move in line.moves) else None,
+        parts=tuple(slots) if len(slots) > 1 else (),
         opaque=line.packs,
         padding=line.padding,
     )
+
+
+def _keeps_cut(move: Move) -> bool:
+    """Tell whether a tensor is still cut as its parts were."""
+    return isinstance(move, Stack) or (isinstance(move, Concat) and move.per_rank)
 
 
 def _placeholder(hole: str, axes: Iterator[str]) -> str:

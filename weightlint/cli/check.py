@@ -22,8 +22,9 @@ Exit codes:
 \b
 Limits for what a file may ask of this machine; beyond one is a finding or an error, never a crash:
   safetensors header  100,000,000 bytes (as the safetensors library)
+  GGUF                65,536 keys, texts and arrays 2^30 (as llama.cpp), 16 MB of values kept
   JSON                64 levels of nesting
-  tensor              rank 64, name 1,024 bytes
+  tensor              rank 64, name 1,024 bytes; in GGUF 4 and 63 (as llama.cpp)
   index file          1 GB
   config              10,000 layers, 100,000 of any other axis, 4,000,000 tensors in all
   snapshot            20,000,000 tensors
@@ -51,6 +52,8 @@ that is checked is not read: a checkpoint must not silence its own findings."""
     help="Spelling that the names are to have: see `weightlint list dialects`.",
 )
 @click.option("--schema", metavar="FILE", help="Your own schema, TOML or JSON, in place of --arch.")
+@click.option("--dtype", metavar="NAME", help="The dtype it will run in: float16, bfloat16, float32.")
+@click.option("--device", metavar="NAME", help="Where it will run: cpu, mps, cuda ...")
 @click.option(
     "--format",
     multiple=True,
@@ -87,6 +90,8 @@ def check(
     no_settings: bool,
     output: str | None,
     schema: str | None,
+    dtype: str | None,
+    device: str | None,
     **given: Any,
 ) -> int:
     """Tell whether a checkpoint will load.
@@ -112,6 +117,8 @@ def check(
         dialect=chosen.dialect,
         select=selectors(chosen.select),
         ignore=selectors(chosen.ignore),
+        dtype=dtype,
+        device=device,
     )
     write(report, places)
     return report.exit_code(Level[chosen.fail_on.upper()])

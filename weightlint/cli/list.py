@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 KINDS = (
+    "configs",
     "dialects",
     "formats",
     "loaders",
@@ -22,6 +23,7 @@ KINDS = (
     "rules",
     "runners",
     "schemas",
+    "shardings",
     "stores",
 )
 

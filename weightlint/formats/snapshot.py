@@ -1,6 +1,6 @@
 """Snapshots: the headers of a checkpoint without its bytes, folded by family.
 
-A snapshot keeps names, dtypes, shapes, files, sizes, the index's claims and the config, so that
+A snapshot keeps names, dtypes, shapes, files, sizes, typed keys, the index's claims and the config, so that
 every command that needs no bytes takes it in place of the checkpoint. Byte ranges are not kept.
 The file is JSON, compressed if its name ends in `.gz`; `schemas/_meta/snapshot.schema.json` has
 its form.
@@ -14,11 +14,12 @@ import zlib
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from weightlint.checkpoint import Checkpoint
-from weightlint.dtype import SAFETENSORS
+from weightlint import dtype
+from weightlint.checkpoint import Checkpoint, own_keys
 from weightlint.errors import UsageError
 from weightlint.foreign import HEAD
 from weightlint.index import Fault, FaultKind, Header, Index, Kind
+from weightlint.metadata import Value, restored
 from weightlint.names import count, expand, patterns
 from weightlint.weight_map import WeightMap, by_file
 
@@ -61,6 +62,8 @@ def describe(checkpoint: Checkpoint) -> dict[str, Any]:
         "unfinished": list(checkpoint.unfinished),
         "faults": [asdict(fault) for fault in checkpoint.faults],
         "names_only": checkpoint.names_only,
+        "format": checkpoint.format,
+        "others": [describe(other) for other in checkpoint.others],
         "config": None if checkpoint.config is None else checkpoint.config.decode("utf-8", "replace"),
     }
     if checkpoint.map is not None:
@@ -80,6 +83,9 @@ def _files(index: Index) -> Iterator[dict[str, Any]]:
         yield {
             "path": file.path,
             "size": file.size,
+            "keys": {
+                key: value.described() for key, value in file.metadata.items() if isinstance(value, Value)
+            },
             "families": [
                 {
                     "dtype": index.kinds[kind_id].dtype,
@@ -129,8 +135,8 @@ def _unpacked(raw: bytes, limit: int) -> bytes:
     return zlib.decompressobj(wbits=31).decompress(raw, limit)
 
 
-def restore(table: dict[str, Any], target: str) -> Checkpoint:
-    """Build the checkpoint that a snapshot describes."""
+def restore(table: dict[str, Any], target: str, *, depth: int = 0) -> Checkpoint:
+    """Build the checkpoint that a snapshot describes, with those that lie beside it."""
     if table.get("weightlint_snapshot") != VERSION:
         message = f"{target}: no snapshot of version {VERSION}; write one with `weightlint snapshot`"
         raise UsageError(message)
@@ -146,6 +152,9 @@ def restore(table: dict[str, Any], target: str) -> Checkpoint:
         faults=tuple(_fault(fault) for fault in table.get("faults", ())),
         config=None if config is None else str(config).encode(),
         names_only=table.get("names_only") is True,
+        format=str(table.get("format", "safetensors")),
+        keys=own_keys(index),
+        others=tuple(restore(each, target, depth=1) for each in ([] if depth else table.get("others", ()))),
     )
 
 
@@ -163,13 +172,15 @@ def _index(files: list[dict[str, Any]], target: str) -> Index:
             names += more
             kinds += [kind] * len(more)
             sizes += [_nbytes(kind)] * len(more)
-        header = Header(names=names, kinds=kinds, starts=[0] * len(names), stops=sizes, size=file["size"])
+        keys = {str(key): restored(value) for key, value in file.get("keys", {}).items()}
+        starts = [0] * len(names)
+        header = Header(names, kinds, starts, sizes, size=file["size"], metadata=keys)
         index.add(str(file["path"]), header)
     return index
 
 
 def _nbytes(kind: Kind) -> int:
-    known = SAFETENSORS.get(kind.dtype or "")
+    known = dtype.find(kind.dtype or "")
     size = known.nbytes(kind.shape) if known and kind.shape is not None else 0
     return size if size is not None and 0 <= size < 1 << 63 else 0
 

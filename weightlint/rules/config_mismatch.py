@@ -11,7 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
+from weightlint.config import BadFieldError
+from weightlint.conversion import contradictions
 from weightlint.finding import Level, Place
+from weightlint.keys import Keys
 from weightlint.refit import explained_by, symptoms
 from weightlint.rule import Rule
 
@@ -26,17 +29,20 @@ if TYPE_CHECKING:
 def check(case: Case) -> Iterator[Finding]:
     """Report a bad field; else another architecture; else the field that explains most."""
     config = case.checkpoint.config_path
-    if case.bad_field is not None:
+    if isinstance(case.bad_field, BadFieldError) and not isinstance(case.config, Keys):
+        field = case.config.spelled(case.bad_field.name) if case.config else case.bad_field.name
         yield RULE.finding(
-            f"{config}: {case.bad_field}",
+            f"{config}: {field} {case.bad_field.why}",
             place=Place(files=(config,)),
             unit="file",
-            cure=f"correct {case.bad_field.name}, or download the config of this checkpoint again",
+            cure=f"correct {field}, or download the config of this checkpoint again",
         )
     yield from _fractions(case)
+    if case.beside is not None:
+        yield from _against_keys(case, case.beside)
     if case.spelling is None:
         return
-    other = _other_architecture(case)
+    other = None if isinstance(case.config, Keys) else _other_architecture(case)
     if other is not None:
         yield other
         return
@@ -45,15 +51,37 @@ def check(case: Case) -> Iterator[Finding]:
         yield _misfit(case, refit)
 
 
+def _against_keys(case: Case, keys: Keys) -> Iterator[Finding]:
+    """Report each key of a GGUF file that contradicts the config; other sizes explain other shapes."""
+    assert case.config is not None
+    config = case.checkpoint.config_path
+    found = list(contradictions(case.config, keys, case.schema.scope if case.schema else None))
+    for it in found:
+        key = keys.spelled(it.key)
+        yield RULE.finding(
+            f"{config} says {it.fields} = {_json(it.said)}, {keys.path} says {key} = {_json(it.found)}: llama.cpp "
+            "computes with the latter",
+            place=Place(files=(config, keys.path)),
+            unit="key",
+            expected=f"{key} = {_json(it.said)}",
+            found=f"{key} = {_json(it.found)}",
+            cure="take the config.json of the very model that was converted, or convert that model again with "
+            "convert_hf_to_gguf.py",
+        )
+    if any(type(it.found) is int for it in found):
+        case.ledger.missing.clear()
+        case.ledger.misfits.clear()
+
+
 def _fractions(case: Case) -> Iterator[Finding]:
     """Warn of whole numbers that are written as fractions: strict readers refuse them."""
-    if case.schema is None or case.config is None:
+    if case.schema is None or case.config is None or isinstance(case.config, Keys):
         return
     for name, spec in case.schema.fields.items():
         there, value = case.config.find(name, case.schema.scope)
         if there and spec.type == "int" and isinstance(value, float) and value.is_integer():
             yield RULE.finding(
-                f"{case.checkpoint.config_path}: {name} is {value}, a fraction where a whole number belongs",
+                f"{case.checkpoint.config_path}: {case.config.spelled(name)} is {value}, a fraction where a whole number belongs",
                 level=Level.WARNING,
                 place=Place(files=(case.checkpoint.config_path,)),
                 unit="file",
@@ -102,7 +130,7 @@ def _misfit(case: Case, refit: Refit) -> Finding:
 
     ledger, index = case.ledger, case.index
     names = refit.explained
-    ledger.drop_missing(set(names))
+    ledger.drop_missing(names | refit.freed)
     for template in list(ledger.extra):
         ledger.take_extra(
             template, [c for c, row in ledger.extra[template].items() if index.names[row] in names]
@@ -111,16 +139,18 @@ def _misfit(case: Case, refit: Refit) -> Finding:
         for kind in list(ledger.misfits[slot]):
             if all(index.names[row] in names for row in ledger.misfits[slot][kind]):
                 ledger.take_misfits(slot, kind)
-    config = case.checkpoint.config_path
+    assert case.config is not None
+    config, name = case.checkpoint.config_path, case.config.spelled(refit.field)
+    said, fits = f"{name} = {_json(refit.said)}", _json(refit.fits)
     files = dict.fromkeys(index.file(index.rows[name]) for name in sorted(names) if name in index.rows)
     return RULE.finding(
-        f"{config} says {refit.field} = {_json(refit.said)}, the tensors are those of {_json(refit.fits)}",
-        place=Place(tensors=tuple(patterns(names)), files=(config, *list(files)[:2])),
+        f"{config} says {said}, the tensors are those of {fits}",
+        place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys((config, *list(files)[:2])))),
         count=len(names),
-        expected=f"{refit.field} = {_json(refit.said)}",
-        found=f"{len(names):,} tensors that fit {refit.field} = {_json(refit.fits)}",
-        cure=f"set {refit.field} to {_json(refit.fits)}, or take the config.json and the files of one revision; "
-        "if the config is right, the named tensors are missing or foreign",
+        expected=said,
+        found=f"{len(names):,} tensors that fit {name} = {fits}",
+        cure=f"set {name} to {fits}{case.wording.correct}; if the {case.wording.source} is right, the named tensors are "
+        "missing or foreign",
     )
 
 

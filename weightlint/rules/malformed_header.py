@@ -1,9 +1,9 @@
 """A header or index breaks the rules of its format.
 
-Checks: JSON, duplicate keys, dtypes, shapes, offsets without overlap or hole, limits; index and config files too.
+Checks: keys, types, shapes, limits, offsets without overlap or hole, of safetensors and GGUF; JSON of index and config.
 Matters: readers disagree on such files: the safetensors library keeps the last of two equal keys without a word.
 Example: two tensors share the same bytes, so one of them holds the other's values.
-Cure: write the file again with the safetensors library, or download it again.
+Cure: write the file again with the library of its format, or download it again.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def check(case: Case) -> Iterator[Finding]:
     if spelling is not None and (spelling.prefixes or _is_foreign(case, spelling)):
         yield _whole(case, spelling)
     groups: dict[tuple[str, str], list[Pair]] = {}
-    for slot in [slot for slot in case.ledger.missing if slot.need is Presence.REQUIRED]:
+    for slot in [slot for slot in case.ledger.missing if _is_missed(case, slot)]:
         found = _nearest(case, slot)
         if found is not None:
             template, coords = found
@@ -46,10 +46,20 @@ def check(case: Case) -> Iterator[Finding]:
         yield _renamed(case, old, new, pairs)
 
 
+def _is_missed(case: Case, slot: Slot) -> bool:
+    """Tell whether a tensor may be missed: an optional one as well, if another is much like it."""
+    if slot.absent == "part":
+        return slot in case.joined.matched
+    return slot.need is Presence.REQUIRED or (slot.need is Presence.OPTIONAL and slot.kind != "scale")
+
+
 def _is_foreign(case: Case, spelling: Spelling) -> bool:
     """Tell whether the dialect is another than the wanted one, or in files where nobody expects it."""
     if case.wanted is not None:
         return spelling.dialect.name != case.wanted
+    ranks = case.checkpoint.ranks
+    if ranks is not None and spelling.dialect.name in ranks.sharding.dialects:
+        return False
     return not spelling.dialect.at_home(file.path for file in case.index.files)
 
 

@@ -65,8 +65,11 @@ def _forgotten(case: Case) -> list[str]:
 
 
 def _complete(case: Case) -> bool:
-    """Tell whether the schema finds nothing missing, so that the numbers are only a habit."""
-    return case.spelling is not None and not case.joined.unmet
+    """Tell whether the schema finds nothing missing, so that the numbers are only a habit.
+
+    Never so for GGUF: llama.cpp asks for each part that the name counts.
+    """
+    return case.checkpoint.format != "gguf" and case.spelling is not None and not case.joined.unmet
 
 
 def _finding(case: Case, files: list[str], names: list[str], why: str) -> Finding:
@@ -86,6 +89,9 @@ def _hint(case: Case, files: list[str]) -> str:
     for file in files:
         if file.lower() in there:
             return f"; {there[file.lower()]} is there, the case of the name differs"
+    said = case.checkpoint.keys.get("split.tensors.count")
+    if said is not None:
+        return f"; {len(case.index):,} of {said.value} tensors are there"
     unfinished = case.checkpoint.unfinished
     if unfinished:
         return f"; an unfinished download is there: {unfinished[0]}"

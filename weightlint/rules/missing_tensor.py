@@ -15,7 +15,7 @@ from weightlint.finding import Level, Place
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from weightlint.case import Case
     from weightlint.expected import Slot
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from weightlint.names import Coord
 
 
+MAX_TYPES = 6
+"""Element types that are listed one by one."""
+
 Group = dict["Slot", "set[Coord]"]
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Report whole layers first, then what lacks the same numbers together."""
-    for slot in [slot for slot in case.ledger.missing if slot.need is not Presence.REQUIRED]:
-        case.ledger.take_missing(slot)
-    layers = _whole_layers(case)
+    yield from _optional(case)
+    layers = _whole_layers(case, case.ledger.missing)
     if layers:
         yield _layers(case, layers)
     groups: dict[frozenset[Coord], Group] = {}
@@ -41,7 +43,47 @@ def check(case: Case) -> Iterator[Finding]:
         yield _finding(case, group)
 
 
-def _whole_layers(case: Case) -> list[int]:
+def _optional(case: Case) -> Iterator[Finding]:
+    """Report optional tensors that only some layers lack, or that every published model has."""
+    groups: dict[tuple[Level, bool, frozenset[Coord]], Group] = {}
+    gone = {*_whole_layers(case, case.joined.missing)}
+    for slot in [slot for slot in case.ledger.missing if slot.need is not Presence.REQUIRED]:
+        coords = {coord for coord in case.ledger.take_missing(slot) if not gone & {*coord[:1]}}
+        part = slot in case.joined.matched
+        if coords and slot.absent is not None and (part or slot.absent != "part"):
+            level = Level.ERROR if part else Level[slot.absent.upper()]
+            groups.setdefault((level, part, frozenset(coords)), {})[slot] = coords
+    for (level, part, _), group in groups.items():
+        yield _silent(case, group, level, part=part)
+
+
+def _silent(case: Case, group: Group, level: Level, *, part: bool) -> Finding:
+    count = sum(map(len, group.values()))
+    slot = next(iter(group))
+    patterns = _patterns(group)
+    subject = f"{patterns[0]} is" if count == 1 else f"{count:,} tensors are"
+    there = len(case.joined.matched.get(slot, ()))
+    others = f"{there:,} {'layer has' if there == 1 else 'layers have'} it" if part else slot.why
+    return RULE.finding(
+        f"{subject} absent, and {others}: the loader asks for none and answers differently without a word",
+        level=level,
+        place=Place(tensors=patterns, files=case.sibling_files(slot, group[slot])),
+        count=count,
+        expected=_wanted(case, slot),
+        found="no such tensor",
+        cure=case.wording.refetch,
+    )
+
+
+def _wanted(case: Case, slot: Slot) -> str:
+    words = case.wording
+    formula = f" = {words.dims(slot.formula)}" if slot.formula else ""
+    dtypes = sorted(slot.dtypes)
+    types = " or ".join(dtypes) if len(dtypes) <= MAX_TYPES else "a float or a quantisation"
+    return f"{types} {words.dims(slot.shape)}{formula}{words.order}"
+
+
+def _whole_layers(case: Case, lost: Mapping[Slot, Collection[Coord]]) -> list[int]:
     """Return the layers of which nothing was found; a dialect may count MTP layers from 0, so not those."""
     layers = case.joined.expected.axes.get("layer", ())
     wanted: dict[int, int] = dict.fromkeys(layers, 0)
@@ -51,8 +93,8 @@ def _whole_layers(case: Case) -> list[int]:
                 for number in box[0]:
                     wanted[number] = wanted.get(number, 0) + _width(box)
     missing: dict[int, int] = {}
-    for slot, coords in case.ledger.missing.items():
-        if _is_layered(slot):
+    for slot, coords in lost.items():
+        if slot.need is Presence.REQUIRED and _is_layered(slot):
             for coord in coords:
                 missing[coord[0]] = missing.get(coord[0], 0) + 1
     return [number for number in layers if wanted.get(number) and missing.get(number) == wanted[number]]
@@ -99,7 +141,6 @@ def _finding(case: Case, group: Group) -> Finding:
     slot, coords = next(iter(group.items()))
     patterns = _patterns(group)
     files = case.sibling_files(slot, coords)
-    formula = f" = [{', '.join(slot.formula)}]" if slot.formula else ""
     where = (
         f"; the rest of its layer is in {files[0]}"
         if len(files) == 1 and coords and next(iter(coords))
@@ -111,9 +152,9 @@ def _finding(case: Case, group: Group) -> Finding:
         else f"{count:,} tensors are in no file{where}{_siblings(case, group)}",
         place=Place(tensors=patterns, files=files),
         count=count,
-        expected=f"{' or '.join(sorted(slot.dtypes))} {list(slot.shape)}{formula}",
+        expected=_wanted(case, slot),
         found="no such tensor",
-        cure="download the shard again that should hold it; if no shard ever did, export the checkpoint again",
+        cure=case.wording.refetch,
     )
 
 

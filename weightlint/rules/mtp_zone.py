@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
 from weightlint.finding import Level, Place, counted
+from weightlint.keys import Keys
+from weightlint.names import MIN_LIKENESS, likeness
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ def _announced(case: Case) -> Iterator[Finding]:
     for number in sorted(_mtp(case)):
         wanted = {slot: _at(slot, coords, number, heads) for slot, coords in case.ledger.missing.items()}
         wanted = {slot: coords for slot, coords in wanted.items() if coords}
+        if wanted and _is_probed(case, number, wanted):
+            yield _left_out(case, number, wanted)
+            continue
         if not wanted or _is_present(case, number):
             continue
         other = _elsewhere(case, wanted)
@@ -72,9 +77,40 @@ def _announced(case: Case) -> Iterator[Finding]:
             yield _absent(case, number, patterns, count)
 
 
+def _is_probed(case: Case, number: int, wanted: dict[Slot, set[Coord]]) -> bool:
+    """Tell whether a layer that is there in part lacks the tensor by which the loader finds it."""
+    probe = case.schema.probe if case.schema is not None else None
+    lacking = next((slot for slot in wanted if slot.literals[-1] == f".{probe}"), None)
+    if lacking is None or not _is_present(case, number):
+        return False
+    return all(likeness(lacking.template, other) < MIN_LIKENESS for other in case.ledger.extra)
+
+
+def _left_out(case: Case, number: int, wanted: dict[Slot, set[Coord]]) -> Finding:
+    assert case.schema is not None
+    patterns = [
+        pattern
+        for slot, coords in wanted.items()
+        if slot.need is Presence.REQUIRED
+        for pattern in slot.patterns(coords)
+    ]
+    for slot, coords in wanted.items():
+        case.ledger.take_missing(slot, coords)
+    return RULE.finding(
+        f"draft layer {number} lacks {case.schema.probe}, and without it llama.cpp leaves the layer out: generation "
+        "works, speculative decoding with it does not",
+        level=Level.INFO,
+        place=Place(tensors=tuple(patterns), files=(case.checkpoint.config_path,)),
+        count=len(patterns),
+        expected=f"{counted(len(patterns), 'tensor')} more",
+        found="none",
+        cure=case.wording.refetch,
+    )
+
+
 def _absent(case: Case, number: int, patterns: list[str], count: int) -> Finding:
     return RULE.finding(
-        f"the config announces MTP layer {number}, the checkpoint does not hold it: generation works, "
+        f"{_announcer(case)} announces MTP layer {number}, the checkpoint does not hold it: generation works, "
         "speculative decoding with it does not",
         level=Level.INFO,
         place=Place(tensors=tuple(patterns), files=(case.checkpoint.config_path,)),
@@ -82,8 +118,18 @@ def _absent(case: Case, number: int, patterns: list[str], count: int) -> Finding
         expected=f"{count:,} tensors of layer {number}",
         found="none",
         cure="nothing, unless speculative decoding is planned: then download the original with its MTP "
-        "layers, or set num_nextn_predict_layers to 0",
+        f"layers, or set {_field(case)} to 0",
     )
+
+
+def _announcer(case: Case) -> str:
+    return "the file" if isinstance(case.config, Keys) else "the config"
+
+
+def _field(case: Case) -> str:
+    """Return the field that announces MTP layers, as the user's file writes it."""
+    keys = case.config if isinstance(case.config, Keys) else None
+    return keys.spelled("nextn_predict_layers") if keys else "num_nextn_predict_layers"
 
 
 def _heads(case: Case) -> frozenset[str]:
@@ -163,9 +209,9 @@ def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
         if is_mtp
         else "loaders find no place for it"
     )
-    cure = f"set num_nextn_predict_layers to {announced + len(zones)} in {config}"
+    cure = f"set {_field(case)} to {announced + len(zones)} in {config}"
     return RULE.finding(
-        f"{'MTP layer' if is_mtp else 'layer'} {span(zones)} is stored, but the config ends at layer {last}: {ending}",
+        f"{'MTP layer' if is_mtp else 'layer'} {span(zones)} is stored, but {_announcer(case)} ends at layer {last}: {ending}",
         level=Level.WARNING if is_mtp else None,
         place=case.place(rows),
         count=len(rows),

@@ -38,11 +38,14 @@ def _finding(case: Case, families: dict[Template, dict[Coord, int]]) -> Finding:
     patterns = [pattern for template, group in families.items() for pattern in brace(pieces(template), group)]
     kind = case.index.kind(rows[0])
     subject = f"{patterns[0]} is" if len(rows) == 1 else f"{len(rows):,} tensors are"
+    words = case.wording
+    refused = f": {words.refuses}" if words.refuses else ""
     return RULE.finding(
-        f"{subject} not part of {case.arch}",
+        f"{subject} not part of {case.arch}{refused}",
+        level=Level.ERROR if refused else None,
         place=case.place(rows),
         count=len(rows),
-        found=f"{kind.dtype} {list(kind.shape)}" if kind.shape is not None else None,
+        found=f"{kind.dtype} {words.dims(kind.shape)}{words.order}" if kind.shape is not None else None,
         cure="if they belong to an extended model, give its schema with --schema FILE; else remove them",
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level
+from weightlint.keys import Keys
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -40,16 +41,28 @@ def check(case: Case) -> Iterator[Finding]:
     for (said, found), pairs in groups.items():
         rows = [row for slot, kind in pairs for row in case.ledger.take_misfits(slot, kind)]
         names = sorted(case.index.names[row] for row in rows)
+        tokens = "added" if found > said else "removed"
         yield RULE.finding(
             f"{' and '.join(names[:3])} {'has' if len(names) == 1 else 'have'} {found:,} rows, "
-            f"{case.checkpoint.config_path} says vocab_size {said:,}",
+            f"{case.checkpoint.config_path} says {_source(case)} {said:,}",
             place=case.place(rows),
             count=len(rows),
-            expected=f"{said:,} rows = vocab_size",
+            expected=f"{said:,} rows = {_source(case)}",
             found=f"{found:,} rows",
-            cure=f"if {abs(found - said):,} tokens were {'added' if found > said else 'removed'}, set vocab_size to {found} "
-            "in the config and ship the tokenizer that goes with it; else the shard is of another model",
+            cure=f"if {abs(found - said):,} tokens were {tokens}, set {_source(case)} to {found} "
+            "in the config and ship the tokenizer that goes with it; else the shard is of another model"
+            if not isinstance(case.config, Keys)
+            else f"if {abs(found - said):,} tokens were {tokens}, convert the original again with the tokenizer that goes "
+            "with it; else the file is of another model",
         )
+
+
+def _source(case: Case) -> str:
+    """Return what gives the number of rows: a field, or in a GGUF file as a rule the list of tokens."""
+    if not isinstance(case.config, Keys):
+        return case.config.spelled("vocab_size") if case.config else "vocab_size"
+    there = case.config.value("tokenizer.ggml.tokens") is not None
+    return "tokenizer.ggml.tokens" if there else case.config.spelled("vocab_size")
 
 
 RULE = Rule(

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from weightlint.dtype import FLOATS
 from weightlint.finding import Level
+from weightlint.ggml import IK_ONLY
+from weightlint.keys import Keys
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -30,8 +32,9 @@ def check(case: Case) -> Iterator[Finding]:
             rows = case.ledger.take_misfits(slot, kind)
             key = " or ".join(sorted(slot.dtypes)), kind.dtype or "?"
             groups.setdefault(key, []).extend((slot, row) for row in rows)
+    ggml = isinstance(case.config, Keys)
     for (wanted, found), hits in groups.items():
-        yield _finding(case, wanted, found, hits)
+        yield _of_ggml(case, wanted, found, hits) if ggml else _finding(case, wanted, found, hits)
 
 
 def _finding(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) -> Finding:
@@ -49,6 +52,38 @@ def _finding(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) 
         cure=f"export it as {wanted}: the precision that was cut off cannot be restored from this file"
         if narrowed
         else "export it again from the original: an integer here is no weight unless a quantisation is declared",
+    )
+
+
+def _of_ggml(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) -> Finding:
+    """Say what llama.cpp, which compares no types at load, makes of the tensors at the first token."""
+    rows = [row for _, row in hits]
+    names = [case.index.names[row] for row in rows]
+    subject = f"{names[0]} is" if len(rows) == 1 else f"{len(rows):,} tensors are"
+    foreign = found in IK_ONLY
+    plain = wanted == "F32"
+    ending = (
+        "llama.cpp refuses the file, ik_llama.cpp reads it"
+        if foreign
+        else "llama.cpp loads the file and dies at the first token"
+        + (
+            ": norms, biases and factors are computed in F32 only"
+            if plain
+            else ": it cannot multiply by such a matrix"
+        )
+    )
+    return RULE.finding(
+        f"{subject} stored as {found}; {ending}",
+        level=Level.WARNING if foreign else None,
+        place=case.place(rows),
+        count=len(rows),
+        expected=wanted if plain else "F32, F16, BF16 or a quantisation of weights",
+        found=found,
+        cure="run it with ik_llama.cpp, or quantise the original again with llama-quantize"
+        if foreign
+        else "convert the original again with convert_hf_to_gguf.py, which keeps these tensors in F32"
+        if plain
+        else "quantise the original again with llama-quantize, to a type of weights",
     )
 
 

@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level
+from weightlint.join import has_shape
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def check(case: Case) -> Iterator[Finding]:
     turned: list[tuple[Slot, Kind, list[int]]] = []
     for slot in list(case.ledger.misfits):
         for kind in list(case.ledger.misfits[slot]):
-            if kind.shape is None or kind.shape == slot.shape:
+            if kind.shape is None or has_shape(slot, kind):
                 continue
             rows = case.ledger.take_misfits(slot, kind)
             if 0 in kind.shape:
@@ -37,7 +38,7 @@ def check(case: Case) -> Iterator[Finding]:
             elif kind.shape == slot.shape[::-1]:
                 turned.append((slot, kind, rows))
             else:
-                yield _finding(case, [(slot, kind, rows)], *_other(slot, kind))
+                yield _finding(case, [(slot, kind, rows)], *_other(case, slot, kind))
     if empty:
         yield _finding(
             case,
@@ -46,36 +47,36 @@ def check(case: Case) -> Iterator[Finding]:
             "gather the parameters before saving (ZeRO stage 3: stage3_gather_16bit_weights_on_model_save), or "
             "consolidate the shards of the optimizer's checkpoint",
         )
+    words = case.wording
     if turned:
-        yield _finding(case, turned, "{} transposed", "transpose it: weights are stored as [out, in]")
+        yield _finding(
+            case, turned, "{} transposed", f"transpose it: weights are stored as {words.dims(['out', 'in'])}"
+        )
 
 
-def _other(slot: Slot, kind: Kind) -> tuple[str, str]:
+def _other(case: Case, slot: Slot, kind: Kind) -> tuple[str, str]:
     assert kind.shape is not None
     if prod(kind.shape) == prod(slot.shape):
         return (
             "{} of another shape with as many elements",
             "reshape it, after finding out which writer changed it",
         )
-    return (
-        "{} of another shape",
-        "take config.json and weights of one revision; if the config is right, download this shard again",
-    )
+    return "{} of another shape", case.wording.agree
 
 
 def _finding(case: Case, hits: list[tuple[Slot, Kind, list[int]]], message: str, cure: str) -> Finding:
-
     rows = [row for *_, group in hits for row in group]
     names = [case.index.names[row] for row in rows]
     slot, kind, _ = hits[0]
     subject = f"{names[0]} is" if len(rows) == 1 else f"{len(rows):,} tensors are"
-    formula = f" = [{', '.join(slot.formula)}]" if slot.formula else ""
+    words = case.wording
+    formula = f" = {words.dims(slot.formula)}" if slot.formula else ""
     return RULE.finding(
         message.format(subject),
         place=case.place(rows),
         count=len(rows),
-        expected=f"{list(slot.shape)}{formula}",
-        found=f"{kind.dtype} {list(kind.shape or ())}",
+        expected=f"{words.dims(slot.shape)}{formula}{words.order}",
+        found=f"{kind.dtype} {words.dims(kind.shape or ())}",
         cure=cure,
     )
 

@@ -1,0 +1,120 @@
+"""What a case expects: schema x config, rewritten by the quant, then in the files' spelling, then joined.
+
+What cannot be worked out is said in the case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from weightlint.config import BadFieldError, FieldError, MissingFieldError
+from weightlint.drawer import Drawer
+from weightlint.errors import UsageError, nearest
+from weightlint.finding import printable
+from weightlint.keys import Keys
+
+if TYPE_CHECKING:
+    from weightlint.case import Case
+    from weightlint.dialect import Dialect
+    from weightlint.quant import Quant
+    from weightlint.ranks import Ranks
+
+QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
+DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
+
+
+def dialect_named(dialect: str) -> Dialect:
+    """Return a dialect by its name.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    if dialect not in DIALECTS:
+        message = (
+            f"no dialect named {dialect!r}{nearest(dialect, DIALECTS)}; `weightlint list dialects` has all"
+        )
+        raise UsageError(message)
+    return DIALECTS[dialect]
+
+
+def expect(case: Case) -> None:
+    """Expand the schema and let the declared quant rewrite it."""
+    if case.schema is None:
+        return
+    if case.config is None:
+        case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
+        return
+    from weightlint.expansion import bad_fields, expand
+    from weightlint.expected import Expected
+
+    try:
+        # the types of a GGUF file are its own, whatever the original was stored in
+        table = None if case.checkpoint.format == "gguf" else case.config.quantization
+        if table:
+            case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
+            if case.quant is None:
+                method = printable(str(table.get("quant_method", "no quant_method")))
+                case.unexpanded = (
+                    f"the config declares a quantisation ({method}) that this version does not know"
+                )
+                return
+        for bad in bad_fields(case.schema, case.config):
+            raise bad
+        if case.quant is not None and table is not None:
+            case.quant.rewrite(Expected(()), table)
+        expected = expand(case.schema, case.config)
+        expected = case.quant.rewrite(expected, table) if case.quant and table else expected
+    except MissingFieldError as error:
+        case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
+        case.bad_field = error
+        return
+    except BadFieldError as error:
+        case.unexpanded = f"{case.config.path}: {case.config.spelled(error.name)} {error.why}"
+        case.bad_field = error
+        return
+    case.plain = expected
+
+
+def expect_base(case: Case) -> None:
+    """Expand the schema of the model that an adapter is for; its own tensors are none of that model's."""
+    from weightlint.expansion import expand
+
+    if case.schema is not None and case.config is not None:
+        try:
+            case.plain = expand(case.schema, case.config)
+        except FieldError as error:
+            case.bad_field = error
+    case.unexpanded = "an adapter has none of the base model's tensors"
+
+
+def settle(case: Case) -> None:
+    """Find the files' spelling of the expectation and join; gather the ranks of a model that is cut."""
+    from weightlint.join import join
+    from weightlint.spelling import Spelling, spelling_of
+
+    ranks = case.checkpoint.ranks
+    if ranks is not None:
+        _gather(case, ranks)
+    elif case.plain is not None and isinstance(case.config, Keys):
+        case.spelling = Spelling(join(case.index, case.plain), case.plain, DIALECTS["gguf"], native=True)
+    elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
+        case.spelling = spelling_of(case.index, case.plain, DIALECTS, case.wanted)
+
+
+def _gather(case: Case, ranks: Ranks) -> None:
+    """Settle the spelling on names, then make whole tensors of the slices, then join these."""
+    from weightlint.gather import gather
+    from weightlint.join import join
+    from weightlint.pile import pile
+    from weightlint.spelling import spelling_of
+
+    heap = pile(case.index, ranks, case.checkpoint.lost_files)
+    home = ranks.sharding.dialects
+    spelling = case.plain and spelling_of(heap.whole({}), case.plain, DIALECTS, case.wanted, home=home)
+    expected = spelling.joined.expected if spelling else None
+    gathered = gather(heap, expected)
+    case.lapses = gathered.lapses
+    case.checkpoint = replace(case.checkpoint, index=gathered.index)
+    if spelling and expected:
+        case.spelling = replace(spelling, joined=join(gathered.index, expected))

@@ -1,0 +1,1 @@
+"""Shardings: how a model is cut into files by rank, one file per way of cutting."""
