@@ -66,8 +66,11 @@ def _found(case: Case, slot: Slot) -> set[Coord]:
 
 
 def last_layer(case: Case) -> int:
-    """Return the number of the last layer that the config gives, MTP layers counted."""
-    return max((-1, *case.joined.expected.axes.get("layer", ()), *announced_layers(case)))
+    """Return the last layer that may be there: in a dialect MTP layers are no axis, only slots."""
+    heads = heads_of(case)
+    slots = [slot for slot in case.joined.expected.slots if slot.literals[0] in heads]
+    last = max((box[0][-1] for slot in slots for box in slot.boxes), default=-1)
+    return max((last, *case.joined.expected.axes.get("layer", ()), *announced_layers(case)))
 
 
 def beyond(case: Case) -> dict[int, list[int]]:
