@@ -59,6 +59,7 @@ def check(
 def _facts(cases: Sequence[Case], seconds: float) -> Facts:
     """Sum up what was looked at; of several models the first gives architecture and spelling."""
     first = cases[0]
+    cases = [case for case in cases if case.beside is None]
     sizes = [file.size or 0 for case in cases for file in case.index.files]
     return Facts(
         target=first.checkpoint.target,
