@@ -48,7 +48,7 @@ class Case:
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
     files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
-    run, `lapses` are what does not add up between the ranks of a checkpoint that is cut.
+    run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
     """
 
     checkpoint: Checkpoint
@@ -62,6 +62,7 @@ class Case:
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
     running: Running = field(default_factory=Running)
+    beside: Keys | None = None
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
 

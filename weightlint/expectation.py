@@ -49,7 +49,8 @@ def expect(case: Case) -> None:
     from weightlint.expected import Expected
 
     try:
-        table = case.config.quantization
+        # the types of a GGUF file are its own, whatever the original was stored in
+        table = None if case.checkpoint.format == "gguf" else case.config.quantization
         if table:
             case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
             if case.quant is None:
@@ -96,7 +97,7 @@ def settle(case: Case) -> None:
     if ranks is not None:
         _gather(case, ranks)
     elif case.plain is not None and isinstance(case.config, Keys):
-        case.spelling = Spelling(join(case.index, case.plain), DIALECTS["gguf"], native=True)
+        case.spelling = Spelling(join(case.index, case.plain), case.plain, DIALECTS["gguf"], native=True)
     elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
         case.spelling = spelling_of(case.index, case.plain, DIALECTS, case.wanted)
 

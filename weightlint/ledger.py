@@ -77,6 +77,18 @@ class Ledger:
                 if all(explained(index.names[row]) for row in misfits):
                     self.take_misfits(slot, kind)
 
+    def leave_out(self, told: Ledger) -> None:
+        """Explain what another ledger holds as well, all extra rows, and pairs of one name."""
+        missing = {slot.name(coord) for slot, coords in told.missing.items() for coord in coords}
+        rows = {row for kinds in told.misfits.values() for each in kinds.values() for row in each}
+        self.extra.clear()
+        self.doubled.clear()
+        self.drop_missing(missing)
+        for slot, kinds in list(self.misfits.items()):
+            for kind, wrong in list(kinds.items()):
+                if rows.issuperset(wrong):
+                    self.take_misfits(slot, kind)
+
     def drop_missing(self, names: AbstractSet[str]) -> int:
         """Explain missing tensors by name; return how many."""
         before = sum(map(len, self.missing.values()))

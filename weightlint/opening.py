@@ -23,6 +23,8 @@ from weightlint.ledger import opened
 from weightlint.target import open_target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from weightlint.checkpoint import Checkpoint
     from weightlint.schema import Schema
 
@@ -46,9 +48,31 @@ def open_cases(
         dialect_named(dialect)
     first = open_target(target)
     return [
-        open_case(each, arch=arch, config=config, schema=schema, dialect=dialect)
+        case
         for each in (first, *first.others)
+        for case in _views(each, arch=arch, config=config, schema=schema, dialect=dialect)
     ]
+
+
+def _views(
+    checkpoint: Checkpoint, *, arch: str | None, config: str | None, schema: str | None, dialect: str | None
+) -> Iterator[Case]:
+    """Yield one case, or for a GGUF file with a config two: by its own keys, and against that config.
+
+    The second one tells only what the first does not: where config and keys contradict each other, and
+    tensors that the model has and llama.cpp does not ask for.
+    """
+    if config is None or checkpoint.format != "gguf":
+        yield open_case(checkpoint, arch=arch, config=config, schema=schema, dialect=dialect)
+        return
+    own = open_case(checkpoint, arch=None, config=None, dialect=dialect)
+    yield own
+    if isinstance(own.config, Keys):
+        silent = replace(checkpoint, faults=(), absent=())
+        other = open_case(silent, arch=arch, config=config, schema=schema, dialect=dialect)
+        other.ledger.leave_out(own.ledger)
+        other.beside = own.config
+        yield other
 
 
 def open_case(
@@ -156,6 +180,11 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
 
 def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
     """Take the schema named after the architecture that a GGUF file declares."""
+    if case.checkpoint.is_companion and arch is None:
+        kind = case.checkpoint.keys.get("general.type")
+        said = printable(str(kind.value)) if kind is not None else config.prefix
+        case.unexpanded = f"the file is no model of its own: it says that it is of type {said}"
+        return
     name = f"gguf/{_stem(arch or config.prefix)}"
     if name in schemas.names("gguf"):
         case.schema = schemas.load(name)

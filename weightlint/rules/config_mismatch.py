@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
 from weightlint.config import BadFieldError
+from weightlint.conversion import contradictions
 from weightlint.finding import Level, Place
 from weightlint.keys import Keys
 from weightlint.refit import explained_by, symptoms
@@ -37,6 +38,8 @@ def check(case: Case) -> Iterator[Finding]:
             cure=f"correct {field}, or download the config of this checkpoint again",
         )
     yield from _fractions(case)
+    if case.beside is not None:
+        yield from _against_keys(case, case.beside)
     if case.spelling is None:
         return
     other = None if isinstance(case.config, Keys) else _other_architecture(case)
@@ -46,6 +49,28 @@ def check(case: Case) -> Iterator[Finding]:
     refit = case.refit()
     if refit is not None:
         yield _misfit(case, refit)
+
+
+def _against_keys(case: Case, keys: Keys) -> Iterator[Finding]:
+    """Report each key of a GGUF file that contradicts the config; other sizes explain other shapes."""
+    assert case.config is not None
+    config = case.checkpoint.config_path
+    found = list(contradictions(case.config, keys, case.schema.scope if case.schema else None))
+    for it in found:
+        key = keys.spelled(it.key)
+        yield RULE.finding(
+            f"{config} says {it.fields} = {_json(it.said)}, {keys.path} says {key} = {_json(it.found)}: llama.cpp "
+            "computes with the latter",
+            place=Place(files=(config, keys.path)),
+            unit="key",
+            expected=f"{key} = {_json(it.said)}",
+            found=f"{key} = {_json(it.found)}",
+            cure="take the config.json of the very model that was converted, or convert that model again with "
+            "convert_hf_to_gguf.py",
+        )
+    if any(type(it.found) is int for it in found):
+        case.ledger.missing.clear()
+        case.ledger.misfits.clear()
 
 
 def _fractions(case: Case) -> Iterator[Finding]:
