@@ -63,9 +63,10 @@ def _silent(case: Case, group: Group, level: Level, *, part: bool) -> Finding:
     patterns = _patterns(group)
     subject = f"{patterns[0]} is" if count == 1 else f"{count:,} tensors are"
     there = len(case.joined.matched.get(slot, ()))
-    others = f"{there:,} {'layer has' if there == 1 else 'layers have'} it" if part else slot.why
+    others = f"{there:,} {'layer has' if there == 1 else 'layers have'} it" if part else slot.why or ""
+    others = others.removesuffix("it") + "them" if count > 1 and others.endswith(" it") else others
     return RULE.finding(
-        f"{subject} absent, and {others}: the loader asks for none and answers differently without a word",
+        f"{subject} absent, and {others}: llama.cpp asks for none and answers differently without a word",
         level=level,
         place=Place(tensors=patterns, files=case.sibling_files(slot, group[slot])),
         count=count,
