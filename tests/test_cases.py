@@ -15,9 +15,9 @@ import adapters
 import cutting
 import gguf_toy
 import pytest
-from toy import config, damage, edited, toy
+from toy import config, damage, edited, expected_of, spelt, toy
 
-from weightlint.api import RULES, check
+from weightlint.api import DIALECTS, RULES, check
 from weightlint.drawer import Drawer
 
 CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir())
@@ -34,6 +34,12 @@ def write(asked: dict[str, Any], folder: Path) -> None:
             damage(folder, edit)
         return
     made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
+    if "dialect" in asked:
+        dialect = DIALECTS[asked["dialect"]["name"]]
+        written = dialect.rewrite(
+            expected_of(asked["arch"], made.config), dialect.chosen(asked["dialect"].get("tags", ()))
+        )
+        made = spelt(written, made.config, shards=made.shards)
     made.form = asked.get("form", "safetensors")
     if "adapter" in asked:
         made = adapters.adapted(made, rank=asked["adapter"]["r"], targets=asked["adapter"]["target_modules"])
@@ -51,7 +57,10 @@ def run(name: str, folder: Path) -> tuple[list[str], str]:
     asked = recipe(name)
     write(asked, folder / "ckpt")
     report = check(
-        str(folder / "ckpt" / asked.get("target", "")), arch=asked.get("given"), **asked.get("running", {})
+        str(folder / "ckpt" / asked.get("target", "")),
+        arch=asked.get("given"),
+        dialect=asked.get("wanted"),
+        **asked.get("running", {}),
     )
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)

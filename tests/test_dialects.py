@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import arrays
@@ -11,12 +12,13 @@ import pytest
 from configs import configs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from toy import expected_of
+from toy import config, expected_of
 
 from weightlint import schema
 from weightlint.api import DIALECTS
 from weightlint.errors import DialectError
 from weightlint.expected import Expected, Presence, Slot
+from weightlint.move import MoveError
 from weightlint.name_map import NameMap, ways_back
 from weightlint.rewriting import consumed
 
@@ -141,6 +143,34 @@ def _fields(expected: Expected) -> dict[str, Any]:
     return {name: getattr(expected, name) for name in expected.__dataclass_fields__}
 
 
+def test_a_changed_shape_is_restored_as_what_it_was_made_of() -> None:
+    expected = expected_of("deepseek_v3", V3)
+    written = DIALECTS["gguf"].rewrite(expected)
+
+    def changed(slot: Slot) -> list[Slot]:
+        wider = slot.pattern.endswith((".attn_k_b.weight", ".attn_v_b.weight"))
+        return [replace(slot, shape=_wider(slot)) if wider else slot]
+
+    def _wider(slot: Slot) -> tuple[int, ...]:
+        # one more rank of the compressed keys and values: the last but one, or the last dimension
+        heads, a, b = slot.shape
+        return (heads, a + 1, b) if "attn_k_b" in slot.pattern else (heads, a, b + 1)
+
+    back = {slot.pattern: slot for slot in DIALECTS["gguf"].restore(written.replace(changed)).slots}
+    rows, rank = next(s for s in expected.slots if s.pattern.endswith("kv_b_proj.weight")).shape
+    assert back["model.layers.{layer}.self_attn.kv_b_proj.weight"].shape == (rows, rank + 1)
+
+
+def test_a_shape_that_no_move_can_have_made_is_refused() -> None:
+    written = DIALECTS["gguf"].rewrite(expected_of("deepseek_v3", V3))
+
+    def cut(slot: Slot) -> list[Slot]:
+        return [replace(slot, shape=(3, *slot.shape[1:])) if slot.pattern.endswith("_exps.weight") else slot]
+
+    with pytest.raises(MoveError, match="not 4 tensors in one"):
+        DIALECTS["gguf"].restore(written.replace(cut))
+
+
 def test_a_dialect_refuses_what_it_cannot_write() -> None:
     with pytest.raises(DialectError, match="no way of writing llama"):
         DIALECTS["deepseek_native"].rewrite(expected_of("llama", LLAMA))
@@ -148,6 +178,7 @@ def test_a_dialect_refuses_what_it_cannot_write() -> None:
         DIALECTS["gguf"].chosen(["flat"])
 
 
+V3 = config("toy_deepseek_v3")
 LLAMA = {
     "num_hidden_layers": 2,
     "hidden_size": 24,

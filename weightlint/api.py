@@ -67,7 +67,7 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
         target=first.checkpoint.target,
         arch=first.arch,
         dialect=_dialect(first),
-        quant=first.quant.name if first.quant else None,
+        quant=first.quant.name if first.quant and not _takes_scales_in(first) else None,
         tensors=sum(len(case.index) for case in cases),
         checked=sum(map(_checked, cases)),
         files=len(sizes),
@@ -80,6 +80,12 @@ def _dialect(case: Case) -> str | None:
     if case.checkpoint.adapter is not None:
         return "peft"
     return None if case.spelling is None else case.spelling.dialect.name
+
+
+def _takes_scales_in(case: Case) -> bool:
+    """Tell whether the files are in a dialect that holds a quantised model as plain weights."""
+    dialect = case.spelling.dialect if case.spelling else None
+    return dialect is not None and bool(dialect.lines) and dialect.scale is None
 
 
 def _checked(case: Case) -> int:

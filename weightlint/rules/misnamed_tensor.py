@@ -104,7 +104,7 @@ def _cure(case: Case, spelling: Spelling) -> str:
     steps = []
     if _is_foreign(case, spelling):
         wanted = case.wanted or "hf"
-        steps.append(f"`weightlint rename {case.checkpoint.target} --to {wanted}` prints the map of names")
+        steps.append(f"`weightlint rename PATH --to {wanted}` prints the map of names")
         steps += [spelling.dialect.cure] if wanted == "hf" else []
     for prefix in spelling.prefixes:
         old, new = ".".join(prefix.old), ".".join(prefix.new)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.dtype import FP8
 from weightlint.finding import Level, Place
-from weightlint.quant import SCALES
+from weightlint.quant import weight_names
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -93,32 +93,31 @@ def _bare(case: Case) -> Iterator[Finding]:
 def _orphans(case: Case) -> Iterator[Finding]:
     """Report scales beside weights that are not quantised."""
     rows: list[int] = []
-    for template in [t for t in case.ledger.extra if t.endswith(SCALES)]:
-        coords = [
-            c
-            for c, row in case.ledger.extra[template].items()
-            if _weight(case.index.names[row]) in case.index.rows
-        ]
+    for template in [t for t in case.ledger.extra if weight_names(t)]:
+        found = case.ledger.extra[template].items()
+        coords = [coord for coord, row in found if _weight(case, row) is not None]
         rows += case.ledger.take_extra(template, coords).values()
     if not rows:
         return
 
     names = [case.index.names[row] for row in rows]
-    first = case.index.kind(case.index.rows[_weight(names[0])])
+    weight = _weight(case, rows[0])
+    dtype = case.index.kind(weight).dtype if weight is not None else None
     yield RULE.finding(
         f"{names[0] if len(rows) == 1 else f'{len(rows):,} scales'} {'stands' if len(rows) == 1 else 'stand'} beside weights that are not quantised",
         level=Level.WARNING,
         place=case.place(rows),
         count=len(rows),
         expected="no scale",
-        found=f"a scale, and {first.dtype or 'its weight'}",
+        found=f"a scale, and {dtype or 'its weight'}",
         cure="remove the scales if the weights were converted back; else restore the quantised weights",
     )
 
 
-def _weight(name: str) -> str:
-    suffix = next(suffix for suffix in SCALES if name.endswith(suffix))
-    return name.removesuffix(suffix)
+def _weight(case: Case, row: int) -> int | None:
+    """Return the row of a scale's weight, if there is one."""
+    rows = case.index.rows
+    return next((rows[name] for name in weight_names(case.index.names[row]) if name in rows), None)
 
 
 RULE = Rule(

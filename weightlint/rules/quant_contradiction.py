@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weightlint.dtype import FLOATS, FP8
 from weightlint.expr import ceil_div
 from weightlint.finding import Level, Place
-from weightlint.quant import SCALES
+from weightlint.quant import scale_names
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _plain(case: Case, hits: Hits) -> Finding:
 
 def _scales(case: Case, row: int) -> list[str]:
     name = case.index.names[row]
-    return [name + suffix for suffix in SCALES if name + suffix in case.index.rows]
+    return [scale for scale in scale_names(name) if scale in case.index.rows]
 
 
 def _scaled(case: Case, hits: Hits) -> Hits:
