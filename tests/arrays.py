@@ -9,6 +9,7 @@ import numpy as np
 from weightlint.move import Concat, Move, Split, Stack, Unstack, known
 from weightlint.opaque import Absorb, Dequantise
 from weightlint.reshape import Flatten, Pad, Swap, Trim, Unflatten
+from weightlint.sizes import Dim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,3 +114,33 @@ def made(entry: Entry, arrays: Mapping[str, Array]) -> Arrays:
             row = carried(move, row)
         known_now |= dict(zip(step.give, row, strict=True))
     return {name: known_now[name] for name in entry.targets}
+
+
+def followed(entry: dict[str, Any], arrays: Mapping[str, Array]) -> Arrays:
+    """Carry out one entry of a map as it was printed: nothing but its JSON is needed."""
+    steps = entry["how"] or [{"moves": []}]
+    now = {name: arrays[name] for name in entry["from"]}
+    for step in steps:
+        row = [now[name] for name in step.get("take", entry["from"])]
+        for move in step["moves"]:
+            row = carried(_read(move), row)
+        now |= dict(zip(step.get("give", entry["to"]), row, strict=True))
+    return {name: now[name] for name in entry["to"]}
+
+
+def _read(told: dict[str, Any]) -> Move:
+    """Read a move back from its JSON."""
+    values = {key: value for key, value in told.items() if key not in {"move", "per_rank"}}
+    kinds: dict[str, Any] = {
+        "stack": Stack, "unstack": Unstack, "concat": Concat, "split": Split, "unflatten": Unflatten,
+        "flatten": Flatten, "swap": Swap, "pad": Pad, "trim": Trim, "absorb": Absorb, "dequantise": Dequantise,
+    }  # fmt: skip
+    if told["move"] == "swap":
+        values["a"], values["b"] = values.pop("dims")
+    for key in ("count", "into", "multiple", "rows", "heads", "nope", "rope"):
+        if key in values:
+            values[key] = Dim(values[key])
+    if "sizes" in values:
+        values["sizes"] = tuple(map(Dim, values["sizes"]))
+    made: Move = kinds[told["move"]](**values)
+    return made

@@ -14,7 +14,7 @@ from weightlint.ggml import GGML
 from weightlint.gguf_tensors import row_major
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 TYPES = ["u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "str", "arr", "u64", "i64", "f64"]
@@ -178,8 +178,14 @@ def llama(layers: int = 2, *, type_: str = "F16") -> GgufFile:
 
 
 def write(recipe: dict[str, Any], folder: Path) -> None:
-    """Write the llama model as a recipe asks: in parts, with keys and offsets changed."""
+    """Write a model as a recipe asks: in parts, with keys, tensors and offsets changed."""
     whole = llama()
+    if "model" in recipe:
+        from gguf_models import model
+
+        whole = model(recipe["model"])
+    for edit in recipe.get("tensors", ()):
+        whole = replace(whole, tensors=list(_edited(whole.tensors, edit)))
     parts = Split(whole, recipe["parts"]).parts if "parts" in recipe else [whole]
     for edit in recipe.get("keys", ()):
         at = edit.get("part", 1) - 1
@@ -195,6 +201,18 @@ def write(recipe: dict[str, Any], folder: Path) -> None:
         part.write(folder / (f"toy-{at:05d}-of-{len(parts):05d}.gguf" if "parts" in recipe else "toy.gguf"))
     for name in recipe.get("beside", ()):
         BESIDE[name].write(folder / f"{name}.gguf")
+
+
+def _edited(tensors: Sequence[GgufTensor], edit: dict[str, Any]) -> Iterator[GgufTensor]:
+    """Drop, rename, retype or reshape the tensors that end as the edit says, or add one."""
+    for tensor in tensors:
+        if tensor.name != edit.get("name") and not tensor.name.endswith(edit.get("ends", "\0")):
+            yield tensor
+        elif not edit.get("drop"):
+            name = edit.get("to", tensor.name)
+            yield GgufTensor(name, tuple(edit.get("ne", tensor.ne)), edit.get("type", tensor.type))
+    if "add" in edit:
+        yield GgufTensor(edit["add"], tuple(edit["ne"]), edit["type"])
 
 
 BESIDE = {

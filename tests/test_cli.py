@@ -314,7 +314,7 @@ def test_list_comes_from_the_drawers() -> None:
     """Each kind is listed; a kind without items says so."""
     kinds = {line.split()[0]: int(line.split()[1]) for line in run("list").output.splitlines()}
     assert kinds["rules"] == len(api.RULES)
-    assert kinds["schemas"] == len(schema.names())
+    assert kinds["schemas"] == len(schema.every())
     for kind, count in kinds.items():
         done = run("list", kind)
         assert done.exit_code == 0
@@ -326,9 +326,9 @@ def test_list_comes_from_the_drawers() -> None:
 def test_schema_commands() -> None:
     """Every bundled schema is listed, shown as its file, and valid."""
     listed = run("schema", "list").output
-    for name in schema.names():
+    for name in schema.every():
         assert f"\n{name} " in f"\n{listed}"
-    name = schema.names()[0]
+    name = schema.every()[0]
     assert run("schema", "show", name).output == schema.path(name).read_text()
     done = run("schema", "check", str(schema.path(name)))
     assert (done.output, done.exit_code) == (f"{schema.path(name)}: a valid schema\n", 0)
@@ -440,7 +440,7 @@ def test_completion_of_words() -> None:
     """Commands, architectures, rules (after a comma too) and formats complete."""
     assert completed("", "ch") == ["check"]
     assert completed("check ckpt --arch", "deepseek_v3") == [
-        name for name in schema.names() if name.startswith("deepseek_v3")
+        name for name in schema.every() if name.startswith("deepseek_v3")
     ]
     assert completed("check ckpt --select", "WL201,WL10") == [
         f"WL201,{rule.code}" for rule in api.RULES.values() if rule.code.startswith("WL10")

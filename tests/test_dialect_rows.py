@@ -159,14 +159,14 @@ def test_experts_are_stacked_in_the_order_of_their_numbers() -> None:
 
 
 def test_block_scales_are_taken_in() -> None:
-    from weightlint.name_map import NameMap
+    from weightlint.name_map import NameMap, ways_back
 
     asked = config("toy_deepseek_v3_fp8")
     expected = expected_of("deepseek_v3", asked)
     target = DIALECTS["gguf"].rewrite(expected)
     held = arrays.random(expected.slots)
     rows, columns = asked["quantization_config"]["weight_block_size"]
-    plan = NameMap(expected, target, block=(rows, columns))
+    plan = NameMap(target, dict(ways_back(expected)), block=(rows, columns))
     entry = next(it for it in plan.entries() if it.targets == ("blk.1.attn_q_a.weight",))
     name = "model.layers.1.self_attn.q_a_proj.weight"
     assert entry.sources == (name, f"{name}_scale_inv")

@@ -73,6 +73,18 @@ BY_CHANCE = {
 NOT_HERE = {"duplicate", "key_duplicate"}
 """Damage to the file rather than to the model: see `test_gguf_loads`."""
 
+JUDGED = {
+    # llama.cpp asks for none of these, every published model has them: in all layers, then in one
+    "ffn_gate_exps.weight": (Level.ERROR, Level.ERROR),
+    "exp_probs_b.bias": (Level.ERROR, Level.ERROR),
+    **{f"attn_{part}.bias": (Level.WARNING, Level.ERROR) for part in "qkv"},
+    # some have them, in all layers or in none
+    **{f"attn_{part}_norm.weight": (None, Level.ERROR) for part in "qk"},
+    # the tensor by which a draft layer is found: without it the layer is left out
+    "nextn.eh_proj.weight": (Level.INFO, Level.INFO),
+}
+"""How the absence of tensors is judged that the table of the recorded loader calls optional."""
+
 Outcomes = dict[tuple[str, str, str], dict[str, Any]]
 
 
@@ -225,3 +237,41 @@ def test_every_outcome_belongs_to_a_model_here() -> None:
 def test_all_clean_models_are_silent() -> None:
     found = {key: [it.message for it in said(model)] for key, model in tool().MODELS.items()}
     assert {key: messages for key, messages in found.items() if messages} == {}
+
+
+def table() -> dict[str, tuple[list[str], list[str]]]:
+    """Read which tensors the recorded loader asked for, and which it did without, by model."""
+    text = (SHARED / "reference" / "llama-loader.md").read_text()
+    rows = re.findall(r"^\| (\S+/\S+) \| \d+ \| ([^|]+) \| ([^|]+) \|", text, re.MULTILINE)
+    return {key: (required.split(), optional.replace("-", "", 1).split()) for key, required, optional in rows}
+
+
+def without(model: Any, name: str, *, every: bool) -> Level | None:
+    """Return the highest level of what is said where a tensor is dropped in all its layers, or in the last."""
+    hits = [
+        it
+        for it in model.tensors
+        if it.name == name or re.fullmatch(rf"blk\.\d+\.{re.escape(name)}", it.name)
+    ]
+    gone = {it.name for it in (hits if every else hits[-1:])}
+    assert gone
+    changed = model.copy()
+    changed.tensors = [it for it in model.tensors if it.name not in gone]
+    found = said(changed)
+    assert "WL000" not in {finding.code for finding in found}
+    return max((finding.level for finding in found), default=None)
+
+
+@pytest.mark.parametrize("key", table() if LOADS.is_file() else [])
+def test_what_is_asked_for_and_what_is_not(key: str) -> None:
+    required, optional = table()[key]
+    model = tool().MODELS[key]
+    for name in required:
+        assert without(model, name, every=False) is Level.ERROR, name
+    for name in optional:
+        many = sum(it.name.endswith("." + name) for it in model.tensors) > 1
+        whole, part = JUDGED.get(name, (None, None))
+        assert (without(model, name, every=True), without(model, name, every=False)) == (
+            whole,
+            part if many else whole,
+        ), name

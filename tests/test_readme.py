@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import os
 import re
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import gguf_toy
 import pytest
 from toy import config, edited, toy
 
@@ -29,10 +32,9 @@ def rules() -> str:
 
 def architectures() -> str:
     lines = []
-    for name in schema.names():
-        it = schema.load(name)
+    for name in schema.every():
         about = schema.path(name).read_text().splitlines()[0].lstrip("# ").split(":")[0].rstrip(".")
-        lines.append(f"| {name} | {', '.join(it.architectures)} | {about} |")
+        lines.append(f"| {name} | {schema.audience(name)} | {about} |")
     return "\n".join(["| schema | class | models |", "|---|---|---|", *lines])
 
 
@@ -41,11 +43,37 @@ def output(folder: Path, *edits: dict[str, Any]) -> str:
     for edit in edits:
         made = edited(made, edit)
     made.write(folder / "ckpt")
+    return _shown(folder / "ckpt", folder)
+
+
+def _shown(target: Path, folder: Path) -> str:
     stream = io.StringIO()
     writer: Drawer[Any] = Drawer("outputs", "OUTPUT")
-    writer["text"](check(str(folder / "ckpt")), stream)
+    writer["text"](check(str(target)), stream)
     text = stream.getvalue().replace(str(folder) + "/", "./")
     return f"```text\n{text.rstrip()}\n```"
+
+
+def drawer(kind: str) -> str:
+    rows = [(name, _page(f"weightlint.{kind}.{name}")) for name in Drawer[Any](kind, "")]
+    return "\n".join(["| name | what it is |", "|---|---|", *(f"| {name} | {page} |" for name, page in rows)])
+
+
+def _page(module: str) -> str:
+    return (import_module(module).__doc__ or "").strip().partition("\n")[0]
+
+
+def architectures_of_gguf() -> str:
+    return ", ".join(f"`{name.removeprefix('gguf/')}`" for name in schema.names("gguf"))
+
+
+def broken_gguf(folder: Path) -> str:
+    made = gguf_toy.llama()
+    keys = [(key, type_, 3 if key == "llama.block_count" else value) for key, type_, value in made.keys]
+    tensors = [replace(it, type="F16") if it.name == "blk.1.ffn_norm.weight" else it for it in made.tensors]
+    folder.mkdir()
+    replace(made, keys=keys, tensors=tensors).write(folder / "model.gguf")
+    return _shown(folder / "model.gguf", folder)
 
 
 def blocks(folder: Path) -> dict[str, str]:
@@ -56,6 +84,9 @@ def blocks(folder: Path) -> dict[str, str]:
         "architectures": architectures(),
         "clean": output(folder / "clean"),
         "broken": output(folder / "broken", *lost, cut),
+        "broken-gguf": broken_gguf(folder / "gguf"),
+        "gguf": architectures_of_gguf(),
+        **{kind: drawer(kind) for kind in ("formats", "dialects", "shardings")},
     }
 
 

@@ -30,6 +30,7 @@ from torch_toy import (
 from torch_toy import table as pickled_table
 
 from weightlint import pickle_machine, state_dict
+from weightlint.checkpoint import collector_off
 from weightlint.formats.torch import FORMAT
 from weightlint.index import Fault, FaultKind, Header, Kind
 from weightlint.store import MemoryBlob
@@ -393,6 +394,27 @@ def test_a_file_of_python_2_is_listed() -> None:
     header = read(archive(pickled(b"}U\x01w" + old + b"s"), [bytes(24)]))
     assert not header.faults
     assert table(header) == {"w": ("F32", (2, 3))}
+
+
+SHELLS = {
+    "tuple": b"\x85",
+    "list": b"q\x000]h\x00a",
+    "table": b"q\x000}K\1h\x00s",
+    "call": b"\x85q\x000" + named("collections", "OrderedDict") + b"h\x00R",
+    "state": b"q\x000" + torch_toy.ORDERED + b"h\x00b",
+}
+"""Opcodes that put the last value into one more shell."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_is_nested_without_end_is_neither_walked_nor_freed_by_recursion(shell: str) -> None:
+    """As value, as key and in the place of a shape; a recursion in C would end the process."""
+    deep = b")" + SHELLS[shell] * 100_000
+    for value in (deep, b"}" + deep + b"K\1s", PLAIN.replace(numbers((2, 3)), deep)):
+        with collector_off():
+            assert read(archive(pickled(value), [bytes(24)])).faults
+    parts = [number(0x1950A86A20F9469CFC6C), number(1001), b"}" + deep + b"K\1s", b"}", b"]"]
+    assert not read(b"".join(map(pickled, parts))).names
 
 
 def test_big_endian_files_are_listed_and_say_so() -> None:

@@ -142,6 +142,23 @@ def toy(arch: str, config: dict[str, Any], *, shards: int = 3) -> Toy:
     return Toy(config, tensors, shards)
 
 
+def spelt(expected: Expected, config: dict[str, Any], *, mtp: bool = True, shards: int = 2) -> Toy:
+    """Return the toy that holds what a dialect's expectation requires, with its MTP layers or without."""
+    slots = [*expected.slots, *(slot for layout in expected.layouts if mtp for slot in layout.slots)]
+    flat = [(name, slot) for slot in slots if slot.need is not Presence.TIED for name in slot.names()]
+    order = ("F8_E4M3", "BF16", "F32", "F16", "U8", "I64")
+    tensors = [
+        Tensor(
+            name,
+            next(dtype for dtype in order if dtype in slot.dtypes),
+            (24,) if slot.opaque else slot.shape,
+            1 + at * shards // len(flat),
+        )
+        for at, (name, slot) in enumerate(sorted(flat, key=lambda pair: pair[0]))
+    ]
+    return Toy(config, tensors, shards)
+
+
 def config(name: str) -> dict[str, Any]:
     """Read a config of the fixtures."""
     loaded: dict[str, Any] = json.loads((FIXTURES / "configs" / f"{name}.json").read_text())

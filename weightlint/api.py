@@ -23,6 +23,8 @@ from weightlint.verdict import RULES, judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weightlint.renaming import Renaming
+
 
 def check(
     target: str,
@@ -103,6 +105,36 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
     return Inspection(facts, tuple(rows), checkpoint.keys, others)
 
 
+def rename(
+    target: str,
+    *,
+    to: str,
+    source: str | None = None,
+    arch: str | None = None,
+    config: str | None = None,
+    schema: str | None = None,
+) -> Renaming:
+    """Work out which tensors of a checkpoint become which in another dialect, `NAME` or `NAME:TAG,TAG`.
+
+    Raises:
+        WeightlintError: weightlint could not look, or the dialect has no way of writing this model.
+    """
+    from weightlint.renaming import renamed
+
+    with collector_off():
+        cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=source)
+        # a GGUF file beside a config is two cases: by its own keys, and as that config's model
+        case = next((case for case in cases if case.beside is not None), cases[0])
+        return renamed(case, to, source)
+
+
+def rename_table(renaming: Renaming, *, folded: bool = False) -> dict[str, object]:
+    """Return a map of names as JSON values; `folded` joins entries that differ in numbers only."""
+    from weightlint.rename_table import table
+
+    return table(renaming, program=__version__, folded=folded)
+
+
 def snapshot(target: str, output: str) -> int:
     """Write names, dtypes, shapes, files and sizes of a checkpoint, folded; return the bytes written."""
     from weightlint.formats import snapshot as form
@@ -120,5 +152,7 @@ __all__ = [
     "check",
     "inspect",
     "open_cases",
+    "rename",
+    "rename_table",
     "snapshot",
 ]

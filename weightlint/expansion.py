@@ -16,6 +16,7 @@ from weightlint.config import BadFieldError, FieldError, MissingFieldError
 from weightlint.dtype import FLOATS
 from weightlint.errors import SchemaError
 from weightlint.expected import Axis, Box, Expected, Ignore, Layout, Presence, Slot, boxed
+from weightlint.keys import Keys
 from weightlint.scope import Scope
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _slots(scope: Scope, line: Line) -> Iterator[Slot]:
             pattern=line.pattern,
             boxes=boxes,
             shape=shape,
-            formula=tuple(map(str, line.shape)),
+            formula=tuple(map(scope.formula if isinstance(scope.config, Keys) else str, line.shape)),
             dtypes=_dtypes(scope.schema, line),
             kind=line.kind,
             need=need,

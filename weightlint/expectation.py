@@ -97,7 +97,7 @@ def settle(case: Case) -> None:
     if ranks is not None:
         _gather(case, ranks)
     elif case.plain is not None and isinstance(case.config, Keys):
-        case.spelling = Spelling(join(case.index, case.plain), DIALECTS["gguf"], native=True)
+        case.spelling = Spelling(join(case.index, case.plain), case.plain, DIALECTS["gguf"], native=True)
     elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
         case.spelling = spelling_of(case.index, case.plain, DIALECTS, case.wanted)
 

@@ -19,7 +19,7 @@ from weightlint.finding import printable
 from weightlint.format import FORMATS, format_of, suffixes, table_of
 from weightlint.index import UNKNOWN, Fault, Header, Index
 from weightlint.index_files import format_of_map, is_in, main_map, mixed, read_maps
-from weightlint.rank_folder import find_ranks, open_ranks
+from weightlint.rank_folder import find_ranks, is_rank_file, open_ranks
 from weightlint.reader import Reader
 from weightlint.weight_map import WeightMap, by_file
 
@@ -147,8 +147,8 @@ def _cut_or_added(
     store: Store, names: Sequence[str], files: Sequence[str], config: ConfigFile, *, target: str
 ) -> Checkpoint | None:
     """Read the rank files of a folder or, where there is no model at all, its adapter."""
-    ranks = find_ranks(names, config.raw)
-    if ranks is not None:
+    ranks = find_ranks(store, names, config)
+    if ranks is not None and (not files or any(map(is_rank_file, files))):
         return open_ranks(store, ranks, target=target, config=config)
     if not files and is_adapter(names):
         return open_adapter(store, config, target=target)

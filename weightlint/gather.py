@@ -62,6 +62,8 @@ class Judge:
         listed = zip(heap.index.files, heap.places, strict=True)
         self.lanes = {rank._replace(part=0) for file, rank in listed if file.path not in heap.lost}
         self.lanes -= world.foreign
+        lost = (rank for file, rank in heap.ranks.places.items() if file in heap.lost)
+        self.wanted = self.lanes | {rank._replace(part=0) for rank in (*heap.ranks.absent, *lost)}
 
     def held(self, group: Group) -> tuple[dict[Rank, Kind], list[int]]:
         """Return the kind that each rank holds, and which of the rows repeat another of their rank."""
@@ -169,7 +171,8 @@ class Judge:
         if group.placed:
             return 1
         if group.local:
-            return len({rank.tp for rank in self._needed(group, held)})
+            experts = {rank.ep for rank in held}
+            return len({rank.tp for rank in self.wanted if rank.ep in experts})
         return self.world.ways
 
 

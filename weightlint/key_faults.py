@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from weightlint import expr
 from weightlint.config import BadFieldError, FieldError, FieldSpec, MissingFieldError
@@ -17,7 +17,7 @@ from weightlint.keys import ARCHITECTURE, SHARED
 from weightlint.scope import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from weightlint.keys import Keys
     from weightlint.metadata import Value
@@ -176,7 +176,7 @@ def _checked(scope: Scope, check: Check, keys: Keys, names: Collection[str]) -> 
             return
         if scope.number(check.holds):
             return
-        values = _values(scope, check)
+        values = list(_values(scope, check))
     except FieldError:
         return
     explains = tuple(_ignore(scope, pattern) for pattern in check.explains)
@@ -184,7 +184,7 @@ def _checked(scope: Scope, check: Check, keys: Keys, names: Collection[str]) -> 
         key=check.key,
         what=f"{_shown(keys, check.key)}: {check.why}",
         expected=check.holds,
-        found=", ".join(f"{name} = {value}" for name, value in values.items()) or "no such key",
+        found=", ".join(values),
         otherwise=check.otherwise,
         level=check.level,
         cure=check.cure,
@@ -204,15 +204,16 @@ def _ignore(scope: Scope, pattern: str) -> Ignore:
     return Ignore(pattern, "", axes)
 
 
-def _values(scope: Scope, check: Check) -> Mapping[str, Any]:
-    """Return the fields that a condition comes down to, with their values."""
-    out = {}
-    for name in sorted(scope.fields_of(check.holds) | {check.key}):
+def _values(scope: Scope, check: Check) -> Iterator[str]:
+    """Write what a condition reads, and the key that is to blame, with their values."""
+    for name in sorted(expr.parse(check.holds).names | {check.key}):
+        if name in scope.schema.fields and not scope.config.find(name, None)[0]:
+            yield f"no {name}"
+            continue
         try:
-            out[name] = expr.written(scope(name))
+            yield f"{name} = {expr.written(scope(name))}"
         except FieldError:
             continue
-    return out
 
 
 def _shown(keys: Keys, name: str) -> str:

@@ -38,82 +38,63 @@ class Entry:
     sources: Names
     targets: Names
     steps: tuple[Step, ...]
-
-    @property
-    def moves(self) -> tuple[Move, ...]:
-        """Every move, in order."""
-        return tuple(move for step in self.steps for move in step.moves)
+    need: Presence = Presence.REQUIRED
 
 
+@dataclass(frozen=True, slots=True)
 class NameMap:
-    """Makes the entries from one rewritten expectation to another of the same model.
+    """Makes the entries of a target out of ways back to the schema's names.
 
-    What the target needs and the source's spelling does not have is left out and noted as `lacking`.
-    `block` are the rows and columns that share one scale, where the source has scales that the target
-    takes in. `skipped` are patterns of the target that are not to be made.
+    `ways` say for each name of the schema how it comes out of the source. `block` are the rows and
+    columns that share one scale, where the source has scales that the target takes in. MTP layers are
+    left out unless `ahead`. Entries of which the source lacks something have no steps; `sources` are then
+    the schema's names.
     """
 
-    def __init__(
-        self,
-        source: Expected,
-        target: Expected,
-        *,
-        block: tuple[int, int] | None = None,
-        skipped: frozenset[str] = frozenset(),
-    ) -> None:
-        self.target = target
-        self.block = block
-        self.skipped = skipped
-        self.is_plain = not source.recipes
-        self.back = dict(_ways_back(source))
-        self.lacking: list[str] = []
-        self.scales = _scales(target) if block is not None else {}
+    target: Expected
+    ways: Mapping[str, Step]
+    block: tuple[int, int] | None = None
+    ahead: bool = True
 
     def entries(self) -> Iterator[Entry]:
         """Yield what makes each tensor of the target, in the order of its slots."""
+        scales = _scales(self.target) if self.block is not None else {}
+        for need, sources, moves, targets in self._asked():
+            beside = tuple(scales[name] for name in sources if name in scales)
+            only = tuple(at for at, name in enumerate(sources) if name in scales)
+            plain = (Dequantise(self.block, only),) if beside and self.block is not None else ()
+            yield self._entry(need, (*sources, *beside), (*plain, *moves), targets)
+
+    def _asked(self) -> Iterator[tuple[Presence, Names, tuple[Move, ...], Names]]:
         if not self.target.recipes:
             for slot in self.target.slots:
                 for name in slot.names() if slot.need is not Presence.TIED else ():
-                    yield from self._entry((name,), (), (name,))
+                    yield slot.need, (name,), (), (name,)
         for recipe in self.target.recipes:
-            if not self._is_left_out(recipe):
+            need = recipe.targets[0].need
+            if need is not Presence.TIED and (self.ahead or not recipe.ahead):
                 for sources, targets in recipe.pairs():
-                    names = tuple(self._stored(recipe, sources))
-                    yield from self._entry(names, recipe.moves, tuple(targets))
+                    yield need, self._stored(recipe, sources), recipe.moves, tuple(targets)
 
-    def _is_left_out(self, recipe: Recipe) -> bool:
-        target = recipe.targets[0]
-        return target.pattern in self.skipped or target.need is Presence.TIED
-
-    def _stored(self, recipe: Recipe, names: Sequence[str]) -> Sequence[str]:
+    def _stored(self, recipe: Recipe, names: Sequence[str]) -> Names:
         """Name the embedding where a head is tied to it and is not stored by itself."""
         source = recipe.sources[0]
-        if source.need is Presence.TIED and source.tie and names[0] not in self.back:
-            return [source.tie]
-        return names
+        if source.need is Presence.TIED and source.tie and names[0] not in self.ways:
+            return (source.tie,)
+        return tuple(names)
 
-    def _entry(self, needs: Names, moves: tuple[Move, ...], targets: Names) -> Iterator[Entry]:
-        absent = [] if self.is_plain else [name for name in needs if name not in self.back]
-        if absent:
-            self.lacking += absent
-            return
-        scales = tuple(self.scales[name] for name in needs if name in self.scales)
-        if scales:
-            assert self.block is not None
-            only = tuple(at for at, name in enumerate(needs) if name in self.scales)
-            moves = (Dequantise(self.block, only), *moves)
-        yield self._joined((*needs, *scales), moves, targets)
-
-    def _joined(self, needs: Names, moves: tuple[Move, ...], targets: Names) -> Entry:
-        ways = {way.take: way for name in needs if (way := self.back.get(name)) is not None}
-        last = Step(needs, moves, targets)
-        if not any(way.moves or way.take != way.give for way in ways.values()):
-            return Entry(needs, targets, (last,))
-        first = next(iter(ways.values()))
-        if first.give == needs:
-            return Entry(first.take, targets, (Step(first.take, shortened((*first.moves, *moves)), targets),))
+    def _entry(self, need: Presence, names: Names, moves: tuple[Move, ...], targets: Names) -> Entry:
+        if not all(name in self.ways for name in names):
+            return Entry(names, targets, (), need)
+        ways = {way.take: way for way in map(self.ways.__getitem__, names)}
+        first, last = next(iter(ways.values())), Step(names, moves, targets)
+        if all(way.take == way.give for way in ways.values()):
+            return Entry(names, targets, (last,), need)
+        if first.give == names or (len(ways) == len(names) and not any(way.moves for way in ways.values())):
+            taken = tuple(name for way in ways.values() for name in way.take)
+            return Entry(taken, targets, (Step(taken, shortened((*first.moves, *moves)), targets),), need)
         found = tuple(name for way in ways.values() for name in way.take)
-        return Entry(found, targets, (*ways.values(), last))
+        return Entry(found, targets, (*ways.values(), last), need)
 
 
 def shortened(moves: Sequence[Move]) -> tuple[Move, ...]:
@@ -127,8 +108,11 @@ def shortened(moves: Sequence[Move]) -> tuple[Move, ...]:
     return tuple(out)
 
 
-def _ways_back(source: Expected) -> Iterator[tuple[str, Step]]:
-    """Yield for each name of the schema how it comes out of the source."""
+def ways_back(source: Expected) -> Iterator[tuple[str, Step]]:
+    """Yield for each name of the schema how it comes out of a rewritten expectation, or of a plain one."""
+    if not source.recipes:
+        for slot in source.slots:
+            yield from ((name, Step((name,), (), (name,))) for name in slot.names())
     for recipe in source.recipes:
         if recipe.derived or recipe.sources[0].need is Presence.TIED is recipe.targets[0].need:
             continue
@@ -142,8 +126,8 @@ def _scales(target: Expected) -> dict[str, str]:
     """Return for each weight whose scale the target takes in the name of that scale."""
     weights: Mapping[str, Slot] = {s.pattern: s for it in target.recipes for s in it.sources}
     out: dict[str, str] = {}
-    for scale in (slot for slot in target.dropped if slot.of in weights):
-        assert scale.of is not None
-        literal = weights[scale.of]
-        out |= {literal.name(coord): scale.name(coord) for coord in scale.coords()}
+    for scale in target.dropped:
+        weight = weights.get(scale.of or "")
+        if weight is not None:
+            out |= {weight.name(coord): scale.name(coord) for coord in scale.coords()}
     return out

@@ -180,6 +180,11 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
 
 def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
     """Take the schema named after the architecture that a GGUF file declares."""
+    if case.checkpoint.is_companion and arch is None:
+        kind = case.checkpoint.keys.get("general.type")
+        said = printable(str(kind.value)) if kind is not None else config.prefix
+        case.unexpanded = f"the file is no model of its own: it says that it is of type {said}"
+        return
     name = f"gguf/{_stem(arch or config.prefix)}"
     if name in schemas.names("gguf"):
         case.schema = schemas.load(name)

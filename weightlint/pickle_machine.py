@@ -109,6 +109,9 @@ def _batch(m: Machine, at: int) -> int:
             at = steps[data[at]](m, at + 1)
     except StructError:
         raise cut() from None
+    except KeyError as error:
+        message = f"uses the value {error.args[0]:,}, which it never gave"
+        raise BrokenPickleError(message) from None
     except IndexError:
         if at >= m.size:
             message = "ends without the opcode STOP"

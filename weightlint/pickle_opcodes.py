@@ -75,22 +75,13 @@ def _memoize(m: Machine, at: int) -> int:
 
 
 def _get_8(m: Machine, at: int) -> int:
-    m.stack.append(remembered(m, m.data[at]))
+    m.stack.append(m.memo[m.data[at]])
     return at + 1
 
 
 def _get_32(m: Machine, at: int) -> int:
-    m.stack.append(remembered(m, U32.unpack_from(m.data, at)[0]))
+    m.stack.append(m.memo[U32.unpack_from(m.data, at)[0]])
     return at + 4
-
-
-def remembered(m: Machine, key: int) -> Any:
-    """Return a value that was given before."""
-    try:
-        return m.memo[key]
-    except KeyError:
-        message = f"uses the value {key:,}, which it never gave"
-        raise BrokenPickleError(message) from None
 
 
 def _append(m: Machine, at: int) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.pickle_bytes import U32, BrokenPickleError, counted, line
 from weightlint.pickle_literals import constant
-from weightlint.pickle_opcodes import PYTHON_2, remembered, since_mark
+from weightlint.pickle_opcodes import PYTHON_2, since_mark
 from weightlint.pickle_values import Call, Table
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _put(m: Machine, at: int) -> int:
 
 def _get(m: Machine, at: int) -> int:
     key, at = _key(m, at)
-    m.stack.append(remembered(m, key))
+    m.stack.append(m.memo[key])
     return at
 
 

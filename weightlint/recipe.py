@@ -25,7 +25,8 @@ class Recipe:
     `gathered` are the numbers of the last placeholder of the sources that the targets lack: the experts
     of a stack. `spread` are those of the last placeholder of the targets that the sources lack: the
     pieces of one tensor. The first number of a target is `shift` below that of its sources. `derived`
-    tells that the sources are kept elsewhere: there is nothing to give back.
+    tells that the sources are kept elsewhere: there is nothing to give back. `ahead` tells that it is of
+    the layers for MTP.
     """
 
     sources: tuple[Slot, ...]
@@ -35,6 +36,7 @@ class Recipe:
     spread: Axis = ()
     shift: int = 0
     derived: bool = False
+    ahead: bool = False
 
     def back(self, targets: Sequence[Slot]) -> list[Slot]:
         """Work the sources out of the targets: their names, domains and shapes.

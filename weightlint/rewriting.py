@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weightlint.dialect import Dialect, Variant
-    from weightlint.expected import Expected, Slot
+    from weightlint.expected import Box, Expected, Slot
 
 MTP = "mtp"
 """Name of the layout of MTP layers: there as a whole, or not at all."""
@@ -43,7 +43,8 @@ def rewrite(dialect: Dialect, expected: Expected, variant: Variant) -> Expected:
     work = _translated(dialect, trunk, expected, variant, "trunk")
     more = _translated(dialect, () if dialect.lacks_mtp else ahead, expected, variant, MTP)
     lost = ahead if dialect.lacks_mtp else more.dropped
-    recipes, after = work.finished(), more.finished()
+    recipes = work.finished()
+    after = tuple(replace(recipe, ahead=True) for recipe in more.finished())
     layout = tuple(slot for recipe in after for slot in recipe.targets)
     return replace(
         expected,
@@ -64,16 +65,16 @@ def restore(expected: Expected) -> Expected:
     """
     if not expected.recipes:
         return expected
-    slots = {slot.pattern: slot for slot in expected.slots}
-    slots |= {slot.pattern: slot for layout in expected.layouts for slot in layout.slots}
+    every = (*expected.slots, *(slot for layout in expected.layouts for slot in layout.slots))
+    slots = {(slot.pattern, slot.boxes): slot for slot in every}
     whole = [it for it in expected.recipes if not it.derived]
     back = [new for it in whole for new in it.back([_current(slot, slots) for slot in it.targets])]
     return replace(expected, slots=tuple(back), recipes=(), layouts=(), dropped=())
 
 
-def _current(slot: Slot, slots: Mapping[str, Slot]) -> Slot:
-    """Return a slot as it is now, over the numbers that its recipe gave it."""
-    now = slots.get(slot.pattern)
+def _current(slot: Slot, slots: Mapping[tuple[str, tuple[Box, ...]], Slot]) -> Slot:
+    """Return a slot with the shape that it has now."""
+    now = slots.get((slot.pattern, slot.boxes))
     return slot if now is None else replace(slot, shape=now.shape)
 
 

@@ -65,6 +65,13 @@ def load(name: str) -> Schema:
     return read(path(name))
 
 
+def audience(name: str) -> str:
+    """Return what a bundled schema is for: classes of transformers, or what a GGUF file declares."""
+    if "/" in name:
+        return f"general.architecture = {load(name).name}"
+    return ", ".join(load(name).architectures)
+
+
 def read(file: Path) -> Schema:
     """Read a schema file, TOML or JSON, and what it extends.
 
@@ -184,6 +191,7 @@ __all__ = [
     "Line",
     "Schema",
     "architectures",
+    "audience",
     "detect",
     "every",
     "folder",

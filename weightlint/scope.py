@@ -5,6 +5,7 @@ Says which field is to blame where a value cannot be used. Knows nothing of tens
 
 from __future__ import annotations
 
+import ast
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,20 @@ MAX_LAYERS = 10_000
 MAX_AXIS = 100_000
 _RANGE = re.compile(r"range\((.*)\)", re.DOTALL)
 _PLAIN = FieldSpec(type="any", nullable=True)
+
+
+class _Definitions(ast.NodeTransformer):
+    """Puts the definitions of lets in their place, but for choices: those are longer than their names."""
+
+    def __init__(self, lets: Mapping[str, str]) -> None:
+        self.lets = lets
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id not in self.lets:
+            return node
+        inner = ast.parse(self.lets[node.id], mode="eval").body
+        plain = not any(isinstance(each, (ast.IfExp, ast.BoolOp, ast.Compare)) for each in ast.walk(inner))
+        return self.visit(inner) if plain else node
 
 
 class Scope:
@@ -141,6 +156,11 @@ class Scope:
             if spec.default is not None and not self.config.find(name, self.schema.scope)[0]:
                 out |= self.fields_of(spec.default)
         return out
+
+    def formula(self, text: str | int) -> str:
+        """Write an expression in fields: lets that are sums and products of them are put in."""
+        tree = ast.parse(str(text), mode="eval")
+        return ast.unparse(_Definitions(self.schema.lets).visit(tree))
 
     def axis(self, name: str) -> Axis:
         """Return the numbers of an axis of the schema, computed once."""

@@ -46,10 +46,12 @@ class Prefix:
 class Spelling:
     """How the files write the names: in a dialect and a variant of it, with prefixes changed.
 
-    `native` tells that the schema itself is written in the dialect: a GGUF schema.
+    `asked` is the expectation in this spelling before its layouts were chosen. `native` tells that the
+    schema itself is written in the dialect: a GGUF schema.
     """
 
     joined: Joined
+    asked: Expected
     dialect: Dialect
     variant: Variant | None = None
     prefixes: tuple[Prefix, ...] = ()
@@ -93,11 +95,12 @@ def spelling_of(
 
 def _told(index: Index, expected: Expected, dialects: Mapping[str, Dialect], wanted: str | None) -> Spelling:
     usual = dialects[wanted or "hf"]
-    plain = best = Spelling(join(index, usual.rewrite(expected)), usual)
+    asked = usual.rewrite(expected)
+    plain = best = Spelling(join(index, asked), asked, usual)
     if not best.joined.extra:
         return best
     templates = list(index.families if wanted else best.joined.extra)
-    for dialect in dialects.values():
+    for dialect in (usual, *dialects.values()):
         if dialect.told(templates) or (wanted and dialect.name in {wanted, "hf"}):
             tried = _written(index, expected, dialect)
             best = tried if tried and _better(tried.joined, best.joined) else best
@@ -111,7 +114,7 @@ def _written(index: Index, expected: Expected, dialect: Dialect) -> Spelling | N
         rewritten = dialect.rewrite(expected, variant)
     except DialectError:
         return None
-    return _prefixed(index, Spelling(join(index, rewritten), dialect, variant))
+    return _prefixed(index, Spelling(join(index, rewritten), rewritten, dialect, variant))
 
 
 def _at_home(index: Index, expected: Expected, dialects: Sequence[Dialect]) -> Spelling | None:
@@ -160,9 +163,10 @@ def _with_prefix(index: Index, spelling: Spelling) -> Spelling | None:
             if prefix := between(old, tuple(template.split("."))):
                 votes[prefix] += min(len(rows), len(coords))
     for prefix, _ in votes.most_common(TRIES):
-        tried = join(index, spelling.joined.expected.rename(prefix.spell))
+        asked = spelling.asked.rename(prefix.spell)
+        tried = join(index, asked)
         if _better(tried, spelling.joined):
-            return replace(spelling, joined=tried, prefixes=(*spelling.prefixes, prefix))
+            return replace(spelling, joined=tried, asked=asked, prefixes=(*spelling.prefixes, prefix))
     return None
 
 

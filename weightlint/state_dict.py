@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAX_DEPTH = 1_000
-MAX_PLACES = 1 << 20
+MAX_PLACES = 1 << 19
 """Places that are visited to find the names; a table may stand in many places."""
 
 MAX_TEXT = 1 << 27

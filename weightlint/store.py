@@ -35,6 +35,9 @@ class Store(Protocol):
     def names(self, folder: str = "") -> list[str]:
         """Return the file names in one folder (not below it), sorted; [] if there is no folder."""
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders at the top, sorted."""
+
     def open(self, path: str) -> AbstractContextManager[Blob]:
         """Open one file for reading.
 
@@ -74,6 +77,10 @@ class MemoryStore:
         prefix = f"{folder}/" if folder else ""
         tails = (path[len(prefix) :] for path in self.files if path.startswith(prefix))
         return sorted(tail for tail in tails if "/" not in tail)
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders at the top."""
+        return sorted({path.partition("/")[0] for path in self.files if "/" in path})
 
     @contextmanager
     def open(self, path: str) -> Iterator[Blob]:

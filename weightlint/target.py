@@ -17,7 +17,8 @@ from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
 from weightlint.format import FORMATS, Bundle, format_of, table_of
-from weightlint.rank_folder import find_ranks
+from weightlint.rank_folder import is_rank_file
+from weightlint.saves import last_save, rank_root
 
 if TYPE_CHECKING:
     from weightlint.store import Store
@@ -35,13 +36,20 @@ def open_target(target: str) -> Checkpoint:
     try:
         _refuse_absent(path, target)
         with collector_off():
+            path = rank_root(path) or path
             if path.is_dir():
-                path = _revision(path)
+                path = _saved(_revision(path))
                 return open_folder(LocalStore(path), target=target)
             return _open_file(LocalStore(path.parent), path.name, target=target)
     except OSError as error:
         message = f"{target}: {error.strerror or error}"
         raise UsageError(message) from error
+
+
+def _saved(folder: Path) -> Path:
+    """Step into the last save of a training folder that has no weights of its own."""
+    own = any(format_of(entry.name) for entry in folder.iterdir() if entry.is_file())
+    return folder if own else last_save(folder)
 
 
 def _refuse_absent(path: Path, target: str) -> None:
@@ -63,7 +71,7 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
     if not name.endswith((".json", ".json.gz")):
         if name in WEIGHTS:
             return open_adapter(store, find_config(store), target=target)
-        if find_ranks([name], None) is not None:
+        if is_rank_file(name):
             return open_folder(store, target=target)
         form = format_of(name)
         return open_files(store, form.companions(name, store.names()) if form else [name], target=target)

@@ -81,8 +81,8 @@ def _whole(blob: Blob, path: str, parts: Sequence[Pickled]) -> Header:
 
 
 def _byte_order(system: Pickled) -> str:
-    little = dict(pairs(system.value) or ()).get("little_endian", True)
-    return "big" if little is False else "little"
+    said = [value for key, value in pairs(system.value) or () if type(key) is str and key == "little_endian"]
+    return "big" if said[-1:] == [False] else "little"
 
 
 def _sizes(top: Pickled) -> dict[str, tuple[int, int]]:

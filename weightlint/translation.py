@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from weightlint.move import Move, Row
 
 _HOLE = re.compile(r"\*|\{\w+\}")
+_INSIDE = re.compile(r"(?<=[^.])\*")
 COMPANION = "_scale_inv"
 """What a block scale's name has behind that of its weight, in a schema's spelling."""
 
@@ -120,8 +121,13 @@ class Translator:
             if not targets:
                 self._drop(slots, domain)
                 continue
-            for gathered, boxes in _gathered(slots[0], targets[0], domain).items():
-                self._make(line, slots, targets, gathered, boxes)
+            for gathered, boxes in _gathered(slots[0], targets[0], domain):
+                named = (
+                    tuple(_INSIDE.sub(str(gathered[0]), target) for target in targets)
+                    if gathered
+                    else targets
+                )
+                self._make(line, slots, named, gathered, boxes)
 
     def _drop(self, slots: Sequence[Slot], domain: Domain) -> None:
         for slot in slots if domain else ():
@@ -173,11 +179,18 @@ class Translator:
             self.spelt |= dict.fromkeys((slot.pattern for slot in recipe.sources), recipe.targets[0].pattern)
 
 
-def _gathered(slot: Slot, target: str, domain: Domain) -> dict[Axis, Domain]:
-    """Group a domain by the numbers that a target without the last placeholder stacks."""
-    if len(slot.axes) > target.count("*") + target.count("{mtp}"):
-        return by_last(domain)
-    return {(): domain} if domain else {}
+def _gathered(slot: Slot, target: str, domain: Domain) -> Iterator[tuple[Axis, Domain]]:
+    """Group a domain by the numbers of its last axis that go into one target.
+
+    All of them where the target has no place for them; one by one where its place is inside a segment
+    (`weight3`), since such a number is part of a name's text.
+    """
+    if _INSIDE.search(target):
+        yield from (((n,), boxes) for last, boxes in by_last(domain).items() for n in last)
+    elif len(slot.axes) > target.count("*") + target.count("{mtp}"):
+        yield from by_last(domain).items()
+    elif domain:
+        yield (), domain
 
 
 def _shifted(box: tuple[Axis, ...], shift: int) -> tuple[Axis, ...]:

@@ -18,7 +18,7 @@ class Wording:
 
     `dims` writes a row-major shape or its formula as the files do, `order` says which order that is
     where it is not row-major; `source` is what gives a value, `correct` says how to change a config; `agree` and `refetch` are cures that
-    fit a config and tensors that contradict each other, and a tensor that is absent. `refuses` says what
+    fit a config and tensors that contradict each other, and a tensor that is absent. `extra` is the cure for one that is too many, `refuses` says what
     the loader makes of a tensor that nobody asked for.
     """
 
@@ -28,6 +28,7 @@ class Wording:
     correct: str
     agree: str
     refetch: str
+    extra: str
     refuses: str = ""
 
 
@@ -45,6 +46,7 @@ CONFIG = Wording(
     source="config",
     correct=", or take the config.json and the files of one revision",
     agree="take config.json and weights of one revision; if the config is right, download this shard again",
+    extra="if they belong to an extended model, give its schema with --schema FILE; else remove them",
     refetch="download the shard again that should hold it; if no shard ever did, export the checkpoint again",
 )
 GGUF = Wording(
@@ -56,5 +58,6 @@ GGUF = Wording(
     "gguf-set-metadata",
     refetch="download the file again; if it never held it, convert the original again with "
     "convert_hf_to_gguf.py of a current llama.cpp",
+    extra="load it with the program that it was made for, or a newer llama.cpp; or convert the original again",
     refuses="llama.cpp counts the tensors that it asked for and refuses the file (wrong number of tensors)",
 )

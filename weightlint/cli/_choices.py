@@ -55,7 +55,7 @@ def complete_arch(_ctx: click.Context, _param: click.Parameter, start: str) -> l
     """Complete the name of a bundled schema."""
     from weightlint import schema
 
-    return [name for name in schema.names() if name.startswith(start)]
+    return [name for name in schema.every() if name.startswith(start)]
 
 
 def complete_dialect(_ctx: click.Context, _param: click.Parameter, start: str) -> list[str]:

@@ -47,7 +47,7 @@ def _names(kind: str) -> Sequence[str]:
     if kind == "schemas":
         from weightlint import schema
 
-        return schema.names()
+        return schema.every()
     return [*Drawer[object](kind, kind.removesuffix("s").upper())]
 
 
@@ -55,7 +55,7 @@ def _title(kind: str, name: str) -> str:
     if kind == "schemas":
         from weightlint import schema
 
-        return ", ".join(schema.load(name).architectures)
+        return schema.audience(name)
     page = import_module(f"weightlint.{kind}.{name}").__doc__ or ""
     return page.strip().partition("\n")[0]
 

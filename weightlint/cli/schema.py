@@ -16,13 +16,13 @@ def schema() -> None:
 
 @schema.command("list")
 def list_() -> None:
-    """Print each bundled schema with the architectures it is for."""
+    """Print each bundled schema with the classes, or the value of general.architecture, that it is for."""
     from weightlint import schema as room
 
-    names = room.names()
+    names = room.every()
     wide = max(map(len, names), default=0)
     for name in names:
-        click.echo(f"{name:<{wide}}  {', '.join(room.load(name).architectures)}".rstrip())
+        click.echo(f"{name:<{wide}}  {room.audience(name)}".rstrip())
 
 
 @schema.command("show")

@@ -87,15 +87,19 @@ DIALECT = Dialect(
     choices=(
         (
             Option(
-                "split", ("attn_k_b. !attn_kv_b.",), "kv_b_proj as attn_k_b and attn_v_b, three dimensions"
+                "split",
+                ("attn_k_b. !attn_kv_b.", "attn_v_b. !attn_kv_b."),
+                "kv_b_proj as attn_k_b and attn_v_b, three dimensions",
             ),
             Option(
-                "both", ("attn_k_b. attn_kv_b.",), "attn_kv_b, and attn_k_b and attn_v_b of two dimensions"
+                "both",
+                ("attn_k_b. attn_kv_b.", "attn_v_b. attn_kv_b."),
+                "attn_kv_b, and attn_k_b and attn_v_b of two dimensions",
             ),
             Option("whole", ("attn_kv_b.",), "kv_b_proj as attn_kv_b"),
         ),
         (
-            Option("parts", ("ffn_gate_exps.",), "gate and up of the experts apart"),
+            Option("parts", ("ffn_gate_exps.", "ffn_up_exps."), "gate and up of the experts apart"),
             Option("gate_up", ("ffn_gate_up_exps.",), "gate and up of the experts in one, gate first"),
         ),
     ),

@@ -149,10 +149,14 @@ DIALECT = Dialect(
             Option("local", ("layers.*.pre_mlp_layernorm. !.layer_norm_weight",), "norms on their own"),
         ),
         (
-            Option("grouped", (".experts.linear_fc1.weight",), "weight0, weight1 ... of one grouped layer"),
+            Option("grouped", (".mlp.experts.linear_fc1.",), "weight0, weight1 ... of one grouped layer"),
             Option("sequential", (".local_experts.",), "one module for each expert"),
             Option("stacked", (".experts.experts.",), "one stack, as torch_dist stores them"),
-            Option("legacy", (".experts.weight1",), "weight1 and weight2, transposed (until core 0.16)"),
+            Option(
+                "legacy",
+                (".experts.weight1", ".experts.weight2"),
+                "weight1 and weight2, transposed (until core 0.16)",
+            ),
         ),
         (
             Option("model_layer", (".mtp_model_layer.",), "MTP part since core 0.17"),

@@ -7,6 +7,7 @@ transformer_layers.py, moe.py; of the latent attention SGLang, models/mistral_la
 from __future__ import annotations
 
 from weightlint.dialect import Dialect
+from weightlint.expected import Ignore
 from weightlint.line import line, within
 from weightlint.reshape import rope
 
@@ -58,4 +59,5 @@ DIALECT = Dialect(
     marks=("layers.*.attention_norm. layers.*.attention.w",),
     home=("consolidated*",),
     lacks_mtp="Mistral's format has no MTP layers",
+    ignores=(Ignore("rope.freqs", "computed from the config at load; Meta's LLaMA stores it"),),
 )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weightlint.key_faults import KeyFault
     from weightlint.schema import Schema
 
+ABSENT = "convert the original again with a current convert_hf_to_gguf.py, which writes this key"
 OTHERWISE = {
     "refuses": "llama.cpp refuses the file",
     "aborts": "llama.cpp dies of an assertion at load",
@@ -38,7 +39,7 @@ OTHERWISE = {
 
 def check(case: Case) -> Iterator[Finding]:
     """Report each key that is at fault, and take the tensors that it explains."""
-    if not isinstance(case.config, Keys) or _is_broken(case):
+    if not isinstance(case.config, Keys) or case.checkpoint.is_companion or _is_broken(case):
         return
     if case.schema is None:
         strange = unknown(case.config, architectures())
@@ -96,7 +97,7 @@ def _finding(case: Case, keys: Keys, fault: KeyFault) -> Finding:
         unit="key",
         expected=fault.expected,
         found=fault.found,
-        cure=fault.cure or case.wording.agree,
+        cure=fault.cure or (case.wording.agree if keys.find(fault.key, None)[0] else ABSENT),
     )
 
 

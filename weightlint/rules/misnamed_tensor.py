@@ -126,7 +126,7 @@ def _nearest(case: Case, slot: Slot) -> tuple[Template, set[Coord]] | None:
         shared = wanted & set(rows)
         if alike < MIN_LIKENESS or not shared or (best and alike <= best[0]):
             continue
-        if all(case.index.kind(rows[c]).shape in {None, slot.shape} for c in shared):
+        if slot.opaque or all(case.index.kind(rows[c]).shape in {None, slot.shape} for c in shared):
             best = alike, template, shared
     return None if best is None else best[1:]
 

@@ -63,9 +63,10 @@ def _silent(case: Case, group: Group, level: Level, *, part: bool) -> Finding:
     patterns = _patterns(group)
     subject = f"{patterns[0]} is" if count == 1 else f"{count:,} tensors are"
     there = len(case.joined.matched.get(slot, ()))
-    others = f"{there:,} {'layer has' if there == 1 else 'layers have'} it" if part else slot.why
+    others = f"{there:,} {'layer has' if there == 1 else 'layers have'} it" if part else slot.why or ""
+    others = others.removesuffix("it") + "them" if count > 1 and others.endswith(" it") else others
     return RULE.finding(
-        f"{subject} absent, and {others}: the loader asks for none and answers differently without a word",
+        f"{subject} absent, and {others}: llama.cpp asks for none and answers differently without a word",
         level=level,
         place=Place(tensors=patterns, files=case.sibling_files(slot, group[slot])),
         count=count,
@@ -84,20 +85,24 @@ def _wanted(case: Case, slot: Slot) -> str:
 
 
 def _whole_layers(case: Case, lost: Mapping[Slot, Collection[Coord]]) -> list[int]:
-    """Return the layers of which nothing was found."""
+    """Return the layers of which nothing was found; a dialect may count MTP layers from 0, so not those."""
     layers = case.joined.expected.axes.get("layer", ())
     wanted: dict[int, int] = dict.fromkeys(layers, 0)
     for slot in case.joined.expected.slots:
-        if slot.need is Presence.REQUIRED and slot.axes and slot.kind != "scale":
+        if slot.need is Presence.REQUIRED and _is_layered(slot):
             for box in slot.boxes:
                 for number in box[0]:
                     wanted[number] = wanted.get(number, 0) + _width(box)
     missing: dict[int, int] = {}
     for slot, coords in lost.items():
-        if slot.need is Presence.REQUIRED and slot.axes and slot.kind != "scale":
+        if slot.need is Presence.REQUIRED and _is_layered(slot):
             for coord in coords:
                 missing[coord[0]] = missing.get(coord[0], 0) + 1
     return [number for number in layers if wanted.get(number) and missing.get(number) == wanted[number]]
+
+
+def _is_layered(slot: Slot) -> bool:
+    return bool(slot.axes) and slot.axes[0] != "mtp" and slot.kind != "scale"
 
 
 def _width(box: tuple[tuple[int, ...], ...]) -> int:
@@ -112,7 +117,7 @@ def _layers(case: Case, layers: list[int]) -> Finding:
 
     chosen = set(layers)
     group: Group = {}
-    for slot in [slot for slot in case.ledger.missing if slot.axes]:
+    for slot in [slot for slot in case.ledger.missing if slot.axes[:1] not in {(), ("mtp",)}]:
         coords = case.ledger.take_missing(slot, [c for c in case.ledger.missing[slot] if c[0] in chosen])
         if coords:
             group[slot] = coords

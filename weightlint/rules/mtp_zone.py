@@ -8,17 +8,25 @@ Cure: set num_nextn_predict_layers to the number of MTP layers that the files ho
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
 from weightlint.finding import Level, Place, counted
 from weightlint.keys import Keys
-from weightlint.names import MIN_LIKENESS, likeness
+from weightlint.mtp_layers import (
+    announced_layers,
+    at,
+    beyond,
+    heads_of,
+    is_draft_only,
+    is_passed_over,
+    is_present,
+    last_layer,
+)
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from weightlint.case import Case
     from weightlint.expected import Slot
@@ -32,8 +40,10 @@ MARKS = ("enorm", "hnorm", "eh_proj", "shared_head")
 
 def check(case: Case) -> Iterator[Finding]:
     """Look at the layers that the config announces, then at those behind it."""
+    if is_draft_only(case):
+        yield _draft_only(case)
     yield from _announced(case)
-    zones = _beyond(case)
+    zones = beyond(case)
     marked = {n: rows for n, rows in zones.items() if any(_is_mark(case.index.names[row]) for row in rows)}
     other = {n: rows for n, rows in zones.items() if n not in marked}
     if marked:
@@ -46,20 +56,16 @@ def _is_mark(name: str) -> bool:
     return any(mark in name.split(".") for mark in MARKS)
 
 
-def _mtp(case: Case) -> frozenset[int]:
-    return frozenset(case.joined.expected.axes.get("mtp", ()))
-
-
 def _announced(case: Case) -> Iterator[Finding]:
     """Say when announced layers are wholly absent, or stand under another prefix."""
-    heads = _heads(case)
-    for number in sorted(_mtp(case)):
-        wanted = {slot: _at(slot, coords, number, heads) for slot, coords in case.ledger.missing.items()}
+    heads = heads_of(case)
+    for number in sorted(announced_layers(case)):
+        wanted = {slot: at(slot, coords, number, heads) for slot, coords in case.ledger.missing.items()}
         wanted = {slot: coords for slot, coords in wanted.items() if coords}
-        if wanted and _is_probed(case, number, wanted):
+        if wanted and is_passed_over(case, number, wanted):
             yield _left_out(case, number, wanted)
             continue
-        if not wanted or _is_present(case, number):
+        if not wanted or is_present(case, number):
             continue
         other = _elsewhere(case, wanted)
         for slot, coords in wanted.items():
@@ -77,13 +83,23 @@ def _announced(case: Case) -> Iterator[Finding]:
             yield _absent(case, number, patterns, count)
 
 
-def _is_probed(case: Case, number: int, wanted: dict[Slot, set[Coord]]) -> bool:
-    """Tell whether a layer that is there in part lacks the tensor by which the loader finds it."""
-    probe = case.schema.probe if case.schema is not None else None
-    lacking = next((slot for slot in wanted if slot.literals[-1] == f".{probe}"), None)
-    if lacking is None or not _is_present(case, number):
-        return False
-    return all(likeness(lacking.template, other) < MIN_LIKENESS for other in case.ledger.extra)
+def _draft_only(case: Case) -> Finding:
+    decoder = [slot for slot in case.ledger.missing if slot.axes]
+    lost = {
+        slot: [coord for coord in case.ledger.missing[slot] if coord[0] not in announced_layers(case)]
+        for slot in decoder
+    }
+    count = sum(len(case.ledger.take_missing(slot, coords)) for slot, coords in lost.items())
+    return RULE.finding(
+        "the file holds draft layers only: llama.cpp loads it as the draft of another model, and dies where it is "
+        "to answer alone",
+        level=Level.INFO,
+        place=Place(files=(case.checkpoint.config_path,)),
+        count=count,
+        expected=f"{count:,} tensors of the decoder",
+        found="none",
+        cure="nothing, if it is used beside the model that it belongs to",
+    )
 
 
 def _left_out(case: Case, number: int, wanted: dict[Slot, set[Coord]]) -> Finding:
@@ -132,25 +148,6 @@ def _field(case: Case) -> str:
     return keys.spelled("nextn_predict_layers") if keys else "num_nextn_predict_layers"
 
 
-def _heads(case: Case) -> frozenset[str]:
-    """Return what stands before the layer number: `model.layers.`, or as the files spell it."""
-    layered = (slot for slot in case.joined.expected.slots if slot.axes[:1] in {("layer",), ("mtp",)})
-    return frozenset(slot.literals[0] for slot in layered)
-
-
-def _at(slot: Slot, coords: Iterable[Coord], number: int, heads: frozenset[str]) -> set[Coord]:
-    return {coord for coord in coords if coord[:1] == (number,)} if slot.literals[0] in heads else set()
-
-
-def _is_present(case: Case, number: int) -> bool:
-    """Tell whether any tensor of this layer was found: not all that it may have are missing."""
-    heads = _heads(case)
-    slots = [slot for slot in case.joined.expected.slots if slot.literals[0] in heads]
-    expected = sum(prod(map(len, box[1:])) for slot in slots for box in slot.boxes if number in box[0])
-    missing = case.joined.missing
-    return expected > sum(len(_at(slot, missing.get(slot, ()), number, heads)) for slot in slots)
-
-
 def _elsewhere(case: Case, wanted: dict[Slot, set[Coord]]) -> list[Template]:
     """Return extra families whose ends are those of the absent layer: it has another prefix."""
     tails = {slot.template.split("*.", 1)[1] for slot in wanted if "*." in slot.template}
@@ -174,23 +171,6 @@ def _prefix(case: Case, number: int, other: list[Template], patterns: list[str],
     )
 
 
-def _last(case: Case) -> int:
-    return max((-1, *case.joined.expected.axes.get("layer", ()), *_mtp(case)))
-
-
-def _beyond(case: Case) -> dict[int, list[int]]:
-    """Return the extra rows behind the decoder and the announced MTP layers, by layer number."""
-    last = _last(case)
-    heads = [f"{head}*" for head in _heads(case)]
-    zones: dict[int, list[int]] = {}
-    for template, rows in case.ledger.extra.items():
-        if any(template.startswith(head) for head in heads):
-            for coord, row in rows.items():
-                if coord[0] > last:
-                    zones.setdefault(coord[0], []).append(row)
-    return zones
-
-
 def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
     from weightlint.names import fold, span
 
@@ -198,7 +178,7 @@ def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
     names = [case.index.names[row] for row in rows]
     for template, coord in map(fold, names):
         case.ledger.take_extra(template, [coord])
-    last, announced = _last(case), len(_mtp(case))
+    last, announced = last_layer(case), len(announced_layers(case))
     config = case.checkpoint.config_path
     ending = (
         "loaders that skip MTP layers by number take it for a decoder layer"

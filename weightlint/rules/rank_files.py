@@ -29,12 +29,14 @@ def check(case: Case) -> Iterator[Finding]:
     ranks = case.checkpoint.ranks
     if ranks is None:
         return
+    if ranks.missing:
+        yield _missing(ranks)
     if ranks.sharding.useless:
         yield _useless(ranks)
         return
-    if ranks.missing:
-        yield _missing(ranks)
-    elif ranks.others:
+    if ranks.contradiction:
+        yield _contradiction(case, ranks.contradiction)
+    if ranks.others and not ranks.missing and Slip.WORLD not in {lapse.slip for lapse in case.lapses}:
         yield _others(ranks)
     holes = {rank._replace(part=0) for rank in ranks.absent}
     for lapse in case.lapses:
@@ -43,13 +45,24 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _useless(ranks: Ranks) -> Finding:
-    files = sorted(ranks.places, key=natural)
+    others = (file for group in ranks.others.values() for file in group)
+    files = sorted((*ranks.places, *others), key=natural)
     return RULE.finding(
         f"{counted(len(files), 'file')} of {ranks.sharding.title}: {ranks.sharding.useless}",
         place=Place(files=tuple(files)),
         count=len(files),
         unit="file",
         cure=ranks.sharding.cure,
+    )
+
+
+def _contradiction(case: Case, what: str) -> Finding:
+    path = case.checkpoint.config_path
+    return RULE.finding(
+        f"{path}: {what}",
+        place=Place(files=(path,)),
+        unit="file",
+        cure=f"take the {path} that was written with these files",
     )
 
 
@@ -147,12 +160,11 @@ def _words(ranks: Ranks, lapse: Lapse, who: str) -> tuple[str, str | None, str |
 
 def _world(ranks: Ranks, lapse: Lapse) -> tuple[str, str, str]:
     wanted, there = int(lapse.expected), int(lapse.found)
-    said = "the names say" if ranks.degrees.tp else "there are files of"
-    short = (
-        f": {ranks.label(lapse.ranks[0]._replace(tp=tp) for tp in range(there, wanted))[0]} absent"
-        if wanted > there
-        else ""
-    )
+    said = "there are files of"
+    if ranks.degrees.tp:
+        said = f"{'the names say' if 'of' in ranks.sharding.pattern.groupindex else 'the config says'}"
+    gone = [lapse.ranks[0]._replace(tp=tp) for tp in range(there, wanted)]
+    short = f": {ranks.label(gone)[0]} absent" if gone and not ranks.others else ""
     return (
         f"the slices are those of {wanted:,} tensor ranks, {said} {there:,}{short}",
         f"{wanted:,} tensor ranks, by the sizes of the slices",

@@ -46,7 +46,7 @@ def _finding(case: Case, families: dict[Template, dict[Coord, int]]) -> Finding:
         place=case.place(rows),
         count=len(rows),
         found=f"{kind.dtype} {words.dims(kind.shape)}{words.order}" if kind.shape is not None else None,
-        cure="if they belong to an extended model, give its schema with --schema FILE; else remove them",
+        cure=words.extra,
     )
 
 

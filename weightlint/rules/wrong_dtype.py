@@ -30,6 +30,8 @@ def check(case: Case) -> Iterator[Finding]:
     for slot in list(case.ledger.misfits):
         for kind in list(case.ledger.misfits[slot]):
             rows = case.ledger.take_misfits(slot, kind)
+            if kind.dtype in IK_ONLY and "Q8_0" in slot.dtypes:
+                continue  # the reader of the file says which types only ik_llama.cpp knows
             key = " or ".join(sorted(slot.dtypes)), kind.dtype or "?"
             groups.setdefault(key, []).extend((slot, row) for row in rows)
     ggml = isinstance(case.config, Keys)
@@ -60,28 +62,19 @@ def _of_ggml(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) 
     rows = [row for _, row in hits]
     names = [case.index.names[row] for row in rows]
     subject = f"{names[0]} is" if len(rows) == 1 else f"{len(rows):,} tensors are"
-    foreign = found in IK_ONLY
     plain = wanted == "F32"
-    ending = (
-        "llama.cpp refuses the file, ik_llama.cpp reads it"
-        if foreign
-        else "llama.cpp loads the file and dies at the first token"
-        + (
-            ": norms, biases and factors are computed in F32 only"
-            if plain
-            else ": it cannot multiply by such a matrix"
-        )
+    why = (
+        "norms, biases and factors are computed in F32 only"
+        if plain
+        else "it cannot multiply by such a matrix"
     )
     return RULE.finding(
-        f"{subject} stored as {found}; {ending}",
-        level=Level.WARNING if foreign else None,
+        f"{subject} stored as {found}; llama.cpp loads the file and dies at the first token: {why}",
         place=case.place(rows),
         count=len(rows),
         expected=wanted if plain else "F32, F16, BF16 or a quantisation of weights",
         found=found,
-        cure="run it with ik_llama.cpp, or quantise the original again with llama-quantize"
-        if foreign
-        else "convert the original again with convert_hf_to_gguf.py, which keeps these tensors in F32"
+        cure="convert the original again with convert_hf_to_gguf.py, which keeps these tensors in F32"
         if plain
         else "quantise the original again with llama-quantize, to a type of weights",
     )

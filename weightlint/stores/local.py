@@ -67,6 +67,14 @@ class LocalStore:
         except OSError:
             return []
 
+    def folders(self) -> list[str]:
+        """Return the names of the folders at the top, sorted."""
+        try:
+            with os.scandir(self.root) as entries:
+                return sorted(entry.name for entry in entries if _is_folder(entry))
+        except OSError:
+            return []
+
     @contextmanager
     def open(self, path: str) -> Iterator[LocalBlob]:
         """Open one file for reading.
