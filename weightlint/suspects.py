@@ -17,7 +17,7 @@ from weightlint.keys import Keys
 from weightlint.scope import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from weightlint.case import Case
     from weightlint.expected import Slot
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 MAX_TRIES = 40
 """Pairs that are tried; each costs a join."""
+
+MAX_DIVISOR = 1 << 12
+"""Heads, experts in use: what sizes are divided by."""
 
 HELD = frozenset({"num_nextn_predict_layers", "nextn_predict_layers", "vocab_size", "tie_word_embeddings"})
 """Fields with a rule of their own: MTP zone, vocabulary rows, tied head."""
@@ -75,7 +78,7 @@ def _from_shapes(case: Case, scope: Scope) -> Iterator[tuple[int, tuple[str, Any
 
 
 def _solved(case: Case, text: str, name: str, wanted: int) -> int | None:
-    """Find the value of a field with which a formula gives a size, if the formula is linear in it."""
+    """Find the value of a field with which a formula gives a size, if it is linear in it or divides by it."""
     assert case.config is not None
     assert case.schema is not None
 
@@ -87,10 +90,22 @@ def _solved(case: Case, text: str, name: str, wanted: int) -> int | None:
         return got if isinstance(got, int) else None
 
     one, two = at(1), at(2)
+    if one is not None and two is not None and one > two:
+        return _divisor(at, wanted)
     if one is None or two is None or two == one or (wanted - one) % (two - one):
         return None
     value = 1 + (wanted - one) // (two - one)
     return value if value > 0 and at(value) == wanted else None
+
+
+def _divisor(at: Callable[[int], int | None], wanted: int) -> int | None:
+    """Find the least value with which a formula that falls with it gives a size."""
+    low, high = 1, MAX_DIVISOR
+    while low < high:
+        middle = (low + high) // 2
+        got = at(middle)
+        low, high = (middle + 1, high) if got is not None and got > wanted else (low, middle)
+    return low if at(low) == wanted else None
 
 
 def _near(scope: Scope, name: str) -> Iterator[tuple[int, tuple[str, Any]]]:
