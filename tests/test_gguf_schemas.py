@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import pytest
 from gguf_models import TOYS, is_there, keys, model, slots, values
 
 from weightlint import schema as schemas
+from weightlint.api import check
 from weightlint.checkpoint import Checkpoint
+from weightlint.errors import UsageError
 from weightlint.expected import Presence
 from weightlint.finding import Level
 from weightlint.gguf_tensors import row_major
@@ -158,3 +162,73 @@ def test_each_set_is_whole(toy: str) -> None:
             assert [(it.code, str(it.level)) for it in found] == (
                 [] if slot.absent == "part" else [("WL201", slot.absent)]
             )
+
+
+def judged(
+    listed: list[Key], tensors: Iterable[GgufTensor], arch: str | None = None
+) -> tuple[list[str], set[str]]:
+    """Return the findings of a file on the disk, and why rules were skipped."""
+    from gguf_toy import GgufFile
+
+    report = check(str(GgufFile(listed, [*tensors]).write(Path(mkdtemp()) / "toy.gguf")), arch=arch)
+    return shown([*report.findings]), {skip.why for skip in report.skips if skip.code == "WL201"}
+
+
+def renamed(toy: str, arch: str) -> list[Key]:
+    return [(key, type_, arch if key == "general.architecture" else value) for key, type_, value in keys(toy)]
+
+
+def test_an_architecture_without_a_schema_is_said_so() -> None:
+    listed = [(key.replace("llama.", "mamba2."), *rest) for key, *rest in renamed("llama", "mamba2")]
+    found, skipped = judged(
+        [(key, str(type_), value) for key, type_, value in listed], model("llama").tensors
+    )
+    assert found == []
+    assert skipped == {"no schema for the architecture of the file (general.architecture = mamba2)"}
+
+
+@pytest.mark.parametrize(("name", "level"), [("llama99", "warning"), ("", "error")])
+def test_an_architecture_that_nobody_knows_is_a_finding(name: str, level: str) -> None:
+    (found,), _ = judged(renamed("llama", name), model("llama").tensors)
+    assert found.startswith(f"WL304 {level} toy.gguf: general.architecture is {name!r}")
+
+
+def test_what_is_no_model_of_its_own_is_not_judged_as_one() -> None:
+    adapter = [*keys("llama"), ("general.type", "str", "adapter")]
+    found, skipped = judged(adapter, [it for it in model("llama").tensors if "attn_q" in it.name])
+    assert found == []
+    assert skipped == {"the file is no model of its own: it says that it is of type adapter"}
+
+
+@pytest.mark.parametrize("arch", ["qwen2", "gguf/qwen2"])
+def test_another_architecture_can_be_asked_for(arch: str) -> None:
+    found, _ = judged(keys("llama"), model("llama").tensors, arch)
+    assert len(found) == 1
+    assert "attn_q.bias" in found[0]
+    with pytest.raises(UsageError, match="no schema named 'gguf/qwen9'"):
+        judged(keys("llama"), model("llama").tensors, "gguf/qwen9")
+
+
+def test_a_file_of_draft_layers_only_is_said_so() -> None:
+    last = "blk.3."
+    tensors = [
+        it
+        for it in model("deepseek2_draft").tensors
+        if not it.name.startswith("blk.") or it.name.startswith(last)
+    ]
+    (found,), _ = judged(keys("deepseek2_draft"), tensors)
+    assert found.startswith("WL204 info the file holds draft layers only")
+
+
+def test_a_file_without_its_draft_layers_is_said_so() -> None:
+    tensors = [it for it in model("deepseek2_draft").tensors if not it.name.startswith("blk.3.")]
+    (found,), _ = judged(keys("deepseek2_draft"), tensors)
+    assert found.startswith("WL204 info the file announces MTP layer 3, the checkpoint does not hold it")
+
+
+def test_a_draft_layer_that_is_not_announced_is_found() -> None:
+    listed = [key for key in keys("deepseek2_draft") if key[0] != "deepseek2.nextn_predict_layers"]
+    (found,), _ = judged(listed, model("deepseek2_draft").tensors)
+    assert found.startswith(
+        "WL304 error toy.gguf: deepseek2.nextn_predict_layers is absent: the file holds a draft layer"
+    )

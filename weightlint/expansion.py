@@ -52,6 +52,7 @@ def expand(schema: Schema, config: Config) -> Expected:
             layout.name,
             frozenset(layout.drop),
             tuple(s for line in layout.lines for s in _slots(scope, line)),
+            layout.refused,
         )
         for layout in schema.layouts
     )

@@ -181,11 +181,13 @@ class Layout:
     """An equal alternative: `slots` in place of the slots whose patterns are `dropped`.
 
     One of the two holds for each number of their first common axis. Companions go with their weight.
+    One that is `refused` is known, so that it can be told as what it is; the text says who takes it.
     """
 
     name: str
     dropped: frozenset[str]
     slots: tuple[Slot, ...]
+    refused: str | None = None
 
 
 @dataclass(frozen=True)

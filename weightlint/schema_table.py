@@ -46,11 +46,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LayoutSpec:
-    """An equal alternative: lines in place of the lines with the patterns `drop`."""
+    """An equal alternative: lines in place of the lines with the patterns `drop`.
+
+    `refused` says, of one that is known and that the loader does not take, who takes it or took it.
+    """
 
     name: str
     drop: tuple[str, ...]
     lines: tuple[Line, ...]
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +184,7 @@ def _layout(table: Mapping[str, Any], beside: Iterable[Mapping[str, Any]]) -> La
     prefix = table.get("prefix", "")
     lines = _lines({"prefix": "", **table})
     drop = tuple(prefix + name for name in table["drop"])
-    return LayoutSpec(table["name"], drop, (*lines, *_companions(beside, lines)))
+    return LayoutSpec(table["name"], drop, (*lines, *_companions(beside, lines)), table.get("refused"))
 
 
 def _companions(beside: Iterable[Mapping[str, Any]], lines: Iterable[Line]) -> Iterator[Line]:
