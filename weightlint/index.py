@@ -65,7 +65,8 @@ class Header:
     """The tensor table of one file, as columns of equal length.
 
     `starts` and `stops` are byte positions in the file. `size` is the file's, in bytes. `metadata` is
-    what the file says of itself: texts in safetensors, `metadata.Value` in GGUF.
+    what the file says of itself: texts in safetensors, `metadata.Value` in GGUF; of a torch file the plain
+    values beside its weights, by dotted path.
     """
 
     names: Sequence[str] = ()

@@ -1,6 +1,6 @@
 """An index names a file outside the checkpoint.
 
-Checks: every file name of an index: relative, no `..`, no drive, no address, no NUL.
+Checks: every file name of an index, of a DCP table and in a torch archive: relative, no `..`, no drive, no address, no NUL.
 Matters: loaders join the name to the folder and open what comes out; a hostile index reads any file.
 Example: weight_map places lm_head.weight in ../../../etc/hostname.
 Cure: do not trust the checkpoint; a shard beside the index is named without a path.
