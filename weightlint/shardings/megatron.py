@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
+ENDS = ("embedding.word_embeddings.", "decoder.final_layernorm.")
+"""What the first and what the last stage has."""
+
+
 def place(numbers: Numbers, degrees: Degrees) -> Rank:
     """Read a second number as the pipeline rank, unless only experts are spread."""
     second, third = numbers.get("second", 0), numbers.get("third", 0)
@@ -44,15 +48,14 @@ def degrees(config: Mapping[str, Any]) -> Degrees:
 
 
 def infer(tables: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
-    """Tell stages from expert ranks by their tables: stages differ, the first alone has the embedding."""
-    seconds: dict[int, AbstractSet[str]] = {}
+    """Tell expert ranks from stages by their tables: each of them has both ends of the model."""
+    seconds: dict[int, set[str]] = {}
     for path, names in tables.items():
         match = SHARDING.pattern.fullmatch(path)
         if match and match["second"] and not match["third"]:
-            seconds.setdefault(int(match["second"]), names)
-    if len(seconds) < 2 or len(set(map(frozenset, seconds.values()))) > 1:
-        return {}
-    return {"expert_model_parallel_size": 1 + max(seconds)}
+            seconds.setdefault(int(match["second"]), set()).update(names)
+    whole = all(any(end in name for name in names) for names in seconds.values() for end in ENDS)
+    return {"expert_model_parallel_size": 1 + max(seconds)} if len(seconds) > 1 and whole else {}
 
 
 SHARDING = Sharding(
