@@ -331,6 +331,8 @@ def test_printed_headers_have_sound_keys_and_as_many_tensors(header: dict[str, A
     keys = printed(arch, header)
     if not {"block_count", "context_length", "embedding_length"} <= {*keys}:
         pytest.skip("the header is cut off")
+    if any(isinstance(it, str) and "..." in it for it in keys.values()):
+        pytest.skip("an array is cut off")
     values = stored(arch, keys, 1000)
     config = read(values, "m.gguf")
     schema = schemas.load(f"gguf/{arch}")

@@ -6,7 +6,7 @@ which fields and values to try.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weightlint.config import FieldError
@@ -37,7 +37,7 @@ class Refit:
     """A field, what the config says, what the tensors say, and the names that it explains.
 
     `freed` are optional tensors that are no longer absent from a set, `whole` tells that nothing is
-    left unexplained.
+    left unexplained. `rivals` are other fields that are there, with values that fit as well.
     """
 
     field: str
@@ -46,6 +46,7 @@ class Refit:
     explained: frozenset[str]
     whole: bool
     freed: frozenset[str] = frozenset()
+    rivals: tuple[tuple[str, Any], ...] = ()
 
 
 def refit(case: Case) -> Refit | None:
@@ -76,6 +77,8 @@ def refit(case: Case) -> Refit | None:
             freed = _optional(case.joined) - _optional(joined) if joined else frozenset()
             best = Refit(name, scope(name), value, before - after, whole=not after, freed=freed)
             rank = reached
+        elif reached == rank and name != best.field and case.config.find(name, case.schema.scope)[0]:
+            best = replace(best, rivals=(*best.rivals, (name, value)))
     return best if best is not None and (best.whole or len(best.explained) >= MIN_FEW) else None
 
 

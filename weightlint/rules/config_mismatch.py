@@ -142,6 +142,7 @@ def _misfit(case: Case, refit: Refit) -> Finding:
     assert case.config is not None
     config, name = case.checkpoint.config_path, case.config.spelled(refit.field)
     said, fits = f"{name} = {_json(refit.said)}", _json(refit.fits)
+    others = "".join(f", or {case.config.spelled(it)} to {_json(value)}" for it, value in refit.rivals)
     files = dict.fromkeys(index.file(index.rows[name]) for name in sorted(names) if name in index.rows)
     return RULE.finding(
         f"{config} says {said}, the tensors are those of {fits}",
@@ -149,7 +150,7 @@ def _misfit(case: Case, refit: Refit) -> Finding:
         count=len(names),
         expected=said,
         found=f"{len(names):,} tensors that fit {name} = {fits}",
-        cure=f"set {name} to {fits}{case.wording.correct}; if the {case.wording.source} is right, the named tensors are "
+        cure=f"set {name} to {fits}{others}{case.wording.correct}; if the {case.wording.source} is right, the named tensors are "
         "missing or foreign",
     )
 
