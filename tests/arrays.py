@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weightlint.move import Concat, Move, Split, Stack, Unstack, known
-from weightlint.opaque import Absorb, Dequantise
-from weightlint.reshape import Flatten, Pad, Swap, Trim, Unflatten
-from weightlint.sizes import Dim
+from weightlint.moving.move import Concat, Move, Split, Stack, Unstack, known
+from weightlint.moving.opaque import Absorb, Dequantise
+from weightlint.moving.reshape import Flatten, Pad, Swap, Trim, Unflatten
+from weightlint.moving.sizes import Dim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from weightlint.expected import Slot
-    from weightlint.name_map import Entry
-    from weightlint.recipe import Recipe
+    from weightlint.moving.name_map import Entry
+    from weightlint.moving.recipe import Recipe
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = dict[str, Array]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from weightlint.ggml import GGML
-from weightlint.gguf_tensors import row_major
+from weightlint.gguf.tensors import row_major
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ from adapters import FILE, adapted, write
 from cutting import LLAMA
 from toy import Tensor, Toy, edited, toy
 
-from weightlint.adapter import Adapter, part
+from weightlint.adapters.adapter import Adapter, part
 from weightlint.api import check
 
 if TYPE_CHECKING:

@@ -159,7 +159,7 @@ def test_experts_are_stacked_in_the_order_of_their_numbers() -> None:
 
 
 def test_block_scales_are_taken_in() -> None:
-    from weightlint.name_map import NameMap, ways_back
+    from weightlint.moving.name_map import NameMap, ways_back
 
     asked = config("toy_deepseek_v3_fp8")
     expected = expected_of("deepseek_v3", asked)

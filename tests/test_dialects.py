@@ -18,9 +18,9 @@ from weightlint import schema
 from weightlint.api import DIALECTS
 from weightlint.errors import DialectError
 from weightlint.expected import Expected, Presence, Slot
-from weightlint.move import MoveError
-from weightlint.name_map import NameMap, ways_back
-from weightlint.rewriting import consumed
+from weightlint.moving.move import MoveError
+from weightlint.moving.name_map import NameMap, ways_back
+from weightlint.moving.rewriting import consumed
 
 if TYPE_CHECKING:
     from weightlint.dialect import Dialect, Variant

@@ -12,11 +12,12 @@ import gguf
 import pytest
 from gguf_toy import GgufFile, GgufTensor, llama
 
-from weightlint import dtype, gguf_bytes
+from weightlint import dtype
 from weightlint.formats import gguf as gguf_format
 from weightlint.formats.gguf import FORMAT, read
 from weightlint.ggml import COUNT, GGML, IK_ONLY, REMOVED
-from weightlint.gguf_tensors import row_major
+from weightlint.gguf import cursor as gguf_bytes
+from weightlint.gguf.tensors import row_major
 from weightlint.index import FaultKind, Kind
 from weightlint.metadata import MAX_ITEMS, MAX_TEXTS, Value
 from weightlint.store import MemoryBlob

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from weightlint.formats.gguf import read
 from weightlint.ggml import BY_NAME
-from weightlint.gguf_tensors import row_major
+from weightlint.gguf.tensors import row_major
 from weightlint.index import FaultKind
 from weightlint.store import MemoryBlob
 

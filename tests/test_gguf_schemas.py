@@ -16,7 +16,7 @@ from weightlint.checkpoint import Checkpoint
 from weightlint.errors import UsageError
 from weightlint.expected import Presence
 from weightlint.finding import Level
-from weightlint.gguf_tensors import row_major
+from weightlint.gguf.tensors import row_major
 from weightlint.index import Header, Index, Kind
 from weightlint.opening import open_case
 from weightlint.verdict import judge

@@ -15,7 +15,7 @@ from gguf_toy import BESIDE, GgufFile, GgufTensor, Split, llama
 from weightlint import api
 from weightlint.cli import app
 from weightlint.formats import snapshot
-from weightlint.gguf_parts import companions, models
+from weightlint.gguf.parts import companions, models
 from weightlint.metadata import Value, restored
 from weightlint.target import open_target
 

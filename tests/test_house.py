@@ -32,10 +32,8 @@ DRAWERS = (
 )
 HEAVY = {"torch", "numpy", "gguf", "safetensors", "jsonschema", "rich", "fsspec", "ray", "transformers"}
 LONG = {
-    "checkpoint.py": "one way of looking for files, read from top to bottom",
     "expected.py": "slots, layouts and what all rewrites share",
     "header_faults.py": "one cause of a broken table after the other",
-    "schema.py": "reading, merging and finding of schema files",
     "stale_index.py": "every way in which an index and headers can disagree, told apart in one place",
 }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weightlint import tiling
+from weightlint.dcp import tiling
 
 Box = tuple[tuple[int, ...], tuple[int, ...]]
 

@@ -29,12 +29,13 @@ from torch_toy import (
 )
 from torch_toy import table as pickled_table
 
-from weightlint import pickle_machine, state_dict
 from weightlint.checkpoint import collector_off
 from weightlint.formats.torch import FORMAT
 from weightlint.index import Fault, FaultKind, Header, Kind
+from weightlint.pickling import machine as pickle_machine
 from weightlint.store import MemoryBlob
 from weightlint.stores.local import LocalStore
+from weightlint.torch_files import state_dict
 
 ODD, TORN, UNSAFE = FaultKind.ODD, FaultKind.TORN, FaultKind.UNSAFE
 FOREIGN, MALFORMED, UNTRUSTED = FaultKind.FOREIGN, FaultKind.MALFORMED, FaultKind.UNTRUSTED
@@ -431,7 +432,7 @@ def test_big_endian_files_are_listed_and_say_so() -> None:
 
 
 def test_a_legacy_head_larger_than_the_first_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    from weightlint import torch_legacy
+    from weightlint.torch_files import legacy as torch_legacy
 
     monkeypatch.setattr(torch_legacy, "_FIRST", 64)
     assert table(read(legacy(ROWS))) == {name: (dtype, shape) for name, dtype, shape in ROWS}

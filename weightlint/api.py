@@ -136,7 +136,7 @@ def rename(
 
 def rename_table(renaming: Renaming, *, folded: bool = False) -> dict[str, object]:
     """Return a map of names as JSON values; `folded` joins entries that differ in numbers only."""
-    from weightlint.rename_table import table
+    from weightlint.moving.rename_table import table
 
     return table(renaming, program=__version__, folded=folded)
 

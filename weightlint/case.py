@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from weightlint.finding import Place, counted
 from weightlint.keys import Keys
-from weightlint.lapse import Slip
 from weightlint.ledger import Ledger
+from weightlint.ranking.lapse import Slip
 from weightlint.rule import Need
 from weightlint.running import Running
 from weightlint.wording import CONFIG, GGUF
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected, Slot
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
-    from weightlint.lapse import Lapse
     from weightlint.names import Coord
     from weightlint.quant import Quant
+    from weightlint.ranking.lapse import Lapse
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling

@@ -18,8 +18,8 @@ from weightlint.weight_map import WeightMap, by_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from weightlint.adapter import Adapter
-    from weightlint.ranks import Ranks
+    from weightlint.adapters.adapter import Adapter
+    from weightlint.ranking.ranks import Ranks
     from weightlint.store import Store
 
 

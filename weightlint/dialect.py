@@ -1,6 +1,6 @@
 """What a dialect is: another spelling and layout of the same model, as a table that is read both ways.
 
-How a table is applied is written in `weightlint.rewriting`.
+How a table is applied is written in `weightlint.moving.rewriting`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from weightlint.expected import Axis, Expected, Ignore, Slot
     from weightlint.join import Extra
-    from weightlint.line import Line
+    from weightlint.moving.line import Line
 
 Marks = tuple[str, ...]
 """Ways of telling by folded names. Each is some words, parts of names, that are all to be found; a word
@@ -105,7 +105,7 @@ class Dialect:
         Raises:
             DialectError: it has no way of writing this model.
         """
-        from weightlint.rewriting import rewrite
+        from weightlint.moving.rewriting import rewrite
 
         return rewrite(self, expected, variant or self.chosen())
 
@@ -115,7 +115,7 @@ class Dialect:
         Raises:
             MoveError: a slot has a shape that the dialect cannot have given it.
         """
-        from weightlint.rewriting import restore
+        from weightlint.moving.rewriting import restore
 
         return restore(expected)
 

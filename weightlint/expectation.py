@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from weightlint.case import Case
     from weightlint.dialect import Dialect
     from weightlint.quant import Quant
-    from weightlint.ranks import Ranks
+    from weightlint.ranking.ranks import Ranks
 
 QUANTS: Drawer[Quant] = Drawer("quants", "QUANT")
 DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
@@ -104,9 +104,9 @@ def settle(case: Case) -> None:
 
 def _gather(case: Case, ranks: Ranks) -> None:
     """Settle the spelling on names, then make whole tensors of the slices, then join these."""
-    from weightlint.gather import gather
     from weightlint.join import join
-    from weightlint.pile import pile
+    from weightlint.ranking.gather import gather
+    from weightlint.ranking.pile import pile
     from weightlint.spelling import spelling_of
 
     heap = pile(case.index, ranks, case.checkpoint.lost_files)

@@ -18,7 +18,7 @@ from weightlint.names import Coord, Template, brace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from weightlint.recipe import Recipe
+    from weightlint.moving.recipe import Recipe
 
 Axis = tuple[int, ...]
 """The whole numbers, rising, that one placeholder of a name may take."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
-from weightlint.adapter_folder import is_adapter, open_adapter
+from weightlint.adapters.folder import is_adapter, open_adapter
 from weightlint.checkpoint import Checkpoint, is_second_set, own_keys
 from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
@@ -19,7 +19,7 @@ from weightlint.finding import printable
 from weightlint.format import FORMATS, format_of, suffixes, table_of
 from weightlint.index import UNKNOWN, Fault, Header, Index
 from weightlint.index_files import format_of_map, is_in, main_map, mixed, read_maps
-from weightlint.rank_folder import find_ranks, is_rank_file, open_ranks
+from weightlint.ranking.folder import find_ranks, is_rank_file, open_ranks
 from weightlint.reader import Reader
 from weightlint.weight_map import WeightMap, by_file
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from weightlint.errors import DialectError, UsageError
 from weightlint.expectation import DIALECTS, dialect_named
 from weightlint.expected import Presence
-from weightlint.name_map import Entry, NameMap, Step, ways_back
-from weightlint.rewriting import MTP, consumed
+from weightlint.moving.name_map import Entry, NameMap, Step, ways_back
+from weightlint.moving.rewriting import MTP, consumed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

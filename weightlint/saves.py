@@ -50,7 +50,7 @@ def last_save(folder: Path) -> Path:
 
 def rank_root(path: Path) -> Path | None:
     """Return the folder of all ranks where a path is that of one rank's folder or file in it."""
-    from weightlint.rank_folder import is_rank_file
+    from weightlint.ranking.folder import is_rank_file
 
     if path.is_file():
         return path.parent.parent if is_rank_file(f"{path.parent.name}/{path.name}") else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weightlint.gguf_parts import Part, part
+from weightlint.gguf.parts import Part, part
 from weightlint.metadata import Value
 
 if TYPE_CHECKING:

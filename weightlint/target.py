@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
-from weightlint.adapter import WEIGHTS
-from weightlint.adapter_folder import open_adapter
+from weightlint.adapters.adapter import WEIGHTS
+from weightlint.adapters.folder import open_adapter
 from weightlint.checkpoint import Checkpoint, collector_off
 from weightlint.config_file import find_config
 from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
 from weightlint.format import FORMATS, Bundle, format_of, table_of
-from weightlint.rank_folder import is_rank_file
+from weightlint.ranking.folder import is_rank_file
 from weightlint.saves import last_save, rank_root
 
 if TYPE_CHECKING:

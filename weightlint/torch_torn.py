@@ -8,9 +8,9 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from weightlint.pickle_machine import run
-from weightlint.torch_storages import BadTensorError, storage
-from weightlint.torch_types import INERT, KNOWN
+from weightlint.pickling.machine import run
+from weightlint.torch_files.storages import BadTensorError, storage
+from weightlint.torch_files.types import INERT, KNOWN
 
 if TYPE_CHECKING:
     from weightlint.store import Blob

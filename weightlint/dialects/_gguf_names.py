@@ -6,8 +6,8 @@ conversion/deepseek.py, conversion of GPT-NeoX.
 
 from __future__ import annotations
 
-from weightlint.line import line, within
-from weightlint.reshape import Flatten, rope, ungrouped
+from weightlint.moving.line import line, within
+from weightlint.moving.reshape import Flatten, rope, ungrouped
 
 ROTATED = "llama mixtral"
 """Schemas whose queries and keys llama.cpp rotates by neighbours."""

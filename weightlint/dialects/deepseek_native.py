@@ -7,7 +7,7 @@ inference/model.py; DeepSeek-V3.2-Exp, inference/model.py for the indexer.
 from __future__ import annotations
 
 from weightlint.dialect import Dialect
-from weightlint.line import line, within
+from weightlint.moving.line import line, within
 
 FEED_FORWARD = (
     line("gate_proj", "w1"),

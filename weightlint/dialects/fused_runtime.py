@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from weightlint.dialect import Dialect, Option
 from weightlint.expected import Ignore
-from weightlint.line import Line, line, within
-from weightlint.move import Concat, Stack
+from weightlint.moving.line import Line, line, within
+from weightlint.moving.move import Concat, Stack
 
 RANKED = Concat(0, per_rank=True)
 A_PROJ = ("self_attn.q_a_proj", "self_attn.kv_a_proj_with_mqa")

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from weightlint.dialect import Dialect, Option
 from weightlint.dialects._gguf_names import NAMES
 from weightlint.expected import Ignore
-from weightlint.line import line, within
-from weightlint.move import Concat, Split, Stack
-from weightlint.reshape import Flatten, Swap, Unflatten
+from weightlint.moving.line import line, within
+from weightlint.moving.move import Concat, Split, Stack
+from weightlint.moving.reshape import Flatten, Swap, Unflatten
 
 if TYPE_CHECKING:
     from weightlint.expected import Slot

@@ -8,8 +8,8 @@ conversion_mapping.py (MergeModulelist, Concatenate), core_model_loading.py.
 from __future__ import annotations
 
 from weightlint.dialect import Dialect
-from weightlint.line import line, within
-from weightlint.move import Concat, Stack
+from weightlint.moving.line import line, within
+from weightlint.moving.move import Concat, Stack
 
 LINES = (
     line(

@@ -7,8 +7,8 @@ begins with `model.` loses it, and no name is translated further.
 from __future__ import annotations
 
 from weightlint.dialect import Dialect, Option
-from weightlint.line import Line, line, within
-from weightlint.opaque import Repack
+from weightlint.moving.line import Line, line, within
+from weightlint.moving.opaque import Repack
 
 BYTES = frozenset({"U8", "I8", "F32", "F16", "BF16", "I32"})
 """Types that its methods (AMX INT4, INT8, AWQ) write; the loader takes bytes as they are."""

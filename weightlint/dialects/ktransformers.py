@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from weightlint.dialect import Dialect
 from weightlint.dialects._gguf_names import NAMES
-from weightlint.line import Line, line, within
-from weightlint.move import Stack
-from weightlint.opaque import Repack
+from weightlint.moving.line import Line, line, within
+from weightlint.moving.move import Stack
+from weightlint.moving.opaque import Repack
 
 RAW = frozenset({"U8", "I8", "F32", "F16", "BF16", "I16", "I32"})
 

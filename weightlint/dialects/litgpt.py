@@ -8,9 +8,9 @@ stored, a tied one as a second copy. Source: LitGPT, scripts/convert_hf_checkpoi
 from __future__ import annotations
 
 from weightlint.dialect import Dialect, Option
-from weightlint.line import line, within
-from weightlint.move import Concat
-from weightlint.reshape import grouped, ungrouped
+from weightlint.moving.line import line, within
+from weightlint.moving.move import Concat
+from weightlint.moving.reshape import grouped, ungrouped
 
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 

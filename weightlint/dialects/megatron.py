@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from weightlint.dialect import Dialect, Option
 from weightlint.expected import Ignore
-from weightlint.line import line, within
-from weightlint.move import Concat, Stack
-from weightlint.reshape import Flatten, Pad, Swap, Unflatten, grouped
+from weightlint.moving.line import line, within
+from weightlint.moving.move import Concat, Stack
+from weightlint.moving.reshape import Flatten, Pad, Swap, Unflatten, grouped
 
 RANKED = Concat(0, per_rank=True)
 STACKED = Concat(1, per_rank=True)

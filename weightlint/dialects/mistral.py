@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from weightlint.dialect import Dialect
 from weightlint.expected import Ignore
-from weightlint.line import line, within
-from weightlint.reshape import rope
+from weightlint.moving.line import line, within
+from weightlint.moving.reshape import rope
 
 FEED_FORWARD = (
     line("gate_proj", "w1"),

@@ -7,9 +7,9 @@ Source: mlx-lm, mlx_lm/models/{deepseek_v2,deepseek_v3,deepseek_v32,mixtral,qwen
 from __future__ import annotations
 
 from weightlint.dialect import Dialect
-from weightlint.line import line, within
-from weightlint.move import Split, Stack
-from weightlint.reshape import Swap, Unflatten
+from weightlint.moving.line import line, within
+from weightlint.moving.move import Split, Stack
+from weightlint.moving.reshape import Swap, Unflatten
 
 LAYER = (
     line("mlp.experts.*.gate_proj", "mlp.switch_mlp.gate_proj", Stack()),

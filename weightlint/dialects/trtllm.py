@@ -9,10 +9,10 @@ models/qwen/convert.py, models/llama/convert.py, examples/gptneox/convert_checkp
 from __future__ import annotations
 
 from weightlint.dialect import Dialect
-from weightlint.line import line, within
-from weightlint.move import Concat, Split, Stack
-from weightlint.opaque import Absorb
-from weightlint.reshape import Flatten, Unflatten, ungrouped
+from weightlint.moving.line import line, within
+from weightlint.moving.move import Concat, Split, Stack
+from weightlint.moving.opaque import Absorb
+from weightlint.moving.reshape import Flatten, Unflatten, ungrouped
 
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 RANKED = Concat(0, per_rank=True)

@@ -11,27 +11,27 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from weightlint import dcp_metadata
-from weightlint.dcp_faults import file_faults, left_over, no_table, stranger, table_faults, unsafe_files
-from weightlint.dcp_metadata import Contents, NotMetadataError
+from weightlint.dcp import metadata as dcp_metadata
+from weightlint.dcp.faults import file_faults, left_over, no_table, stranger, table_faults, unsafe_files
+from weightlint.dcp.metadata import Contents, NotMetadataError
 from weightlint.foreign import AGAIN, HEAD, recognise
 from weightlint.format import Survey
 from weightlint.index import UNKNOWN, Header, Index, Kind
 from weightlint.names import natural
-from weightlint.pickle_machine import run
+from weightlint.pickling.machine import run
 from weightlint.reader import unreadable
-from weightlint.state_dict import is_beside
-from weightlint.torch_archive import MAX_PICKLE
-from weightlint.torch_faults import malformed, untrusted
+from weightlint.torch_files.archive import MAX_PICKLE
+from weightlint.torch_files.faults import malformed, untrusted
+from weightlint.torch_files.state_dict import is_beside
 from weightlint.weight_map import WeightMap, by_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from weightlint.dcp_metadata import Place, Tensor
+    from weightlint.dcp.metadata import Place, Tensor
     from weightlint.format import Tabled
     from weightlint.index import Fault
-    from weightlint.pickle_machine import Pickled
+    from weightlint.pickling.machine import Pickled
     from weightlint.store import Blob, Store
 
 TABLE = ".metadata"

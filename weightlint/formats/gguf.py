@@ -10,14 +10,14 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from weightlint import gguf_parts
 from weightlint.finding import printable
 from weightlint.foreign import AGAIN, HEAD, recognise
-from weightlint.gguf_bytes import REWRITE, BadGgufError, Cursor
-from weightlint.gguf_faults import header
-from weightlint.gguf_keys import Keys
-from weightlint.gguf_parsed import MAGIC, Parsed
-from weightlint.gguf_tensors import Tensors
+from weightlint.gguf import parts as gguf_parts
+from weightlint.gguf.cursor import REWRITE, BadGgufError, Cursor
+from weightlint.gguf.faults import header
+from weightlint.gguf.keys import Keys
+from weightlint.gguf.parsed import MAGIC, Parsed
+from weightlint.gguf.tensors import Tensors
 from weightlint.index import Fault, FaultKind, Header
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weightlint import torch_archive, torch_legacy
 from weightlint.foreign import AGAIN, HEAD, recognise
 from weightlint.format import OneModel
 from weightlint.index import Fault, FaultKind, Header
-from weightlint.torch_faults import foreign
-from weightlint.zip_directory import read_archive
-from weightlint.zip_end import BadZipError
+from weightlint.torch_files import archive as torch_archive
+from weightlint.torch_files import legacy as torch_legacy
+from weightlint.torch_files.faults import foreign
+from weightlint.torch_files.zip_directory import read_archive
+from weightlint.torch_files.zip_end import BadZipError
 
 if TYPE_CHECKING:
     from weightlint.format import Format

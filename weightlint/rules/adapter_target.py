@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint import adapter_pairs
-from weightlint.adapter import CONFIG, Complaint, Row, part
+from weightlint.adapters import pairs as adapter_pairs
+from weightlint.adapters.adapter import CONFIG, Complaint, Row, part
 from weightlint.finding import Level, Place
 from weightlint.rule import Need, Rule
 
@@ -44,7 +44,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _complaints(case: Case) -> Iterator[Complaint]:
-    from weightlint.adapter_base import against
+    from weightlint.adapters.base import against
 
     adapter = case.checkpoint.adapter
     assert adapter is not None

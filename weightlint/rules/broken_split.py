@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from weightlint.finding import Level, Place, counted
-from weightlint.gguf_parts import part_name
+from weightlint.gguf.parts import part_name
 from weightlint.index import FaultKind
 from weightlint.names import patterns
 from weightlint.rule import Rule

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place, counted
-from weightlint.lapse import Slip
 from weightlint.names import natural, patterns
+from weightlint.ranking.lapse import Slip
 from weightlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from weightlint.case import Case
     from weightlint.finding import Finding
-    from weightlint.lapse import Lapse
-    from weightlint.ranks import Ranks
+    from weightlint.ranking.lapse import Lapse
+    from weightlint.ranking.ranks import Ranks
 
 
 def check(case: Case) -> Iterator[Finding]:

@@ -1,0 +1,1 @@
+"""Reading folders of torch.distributed.checkpoint: their table, their chunks."""

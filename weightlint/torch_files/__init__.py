@@ -1,0 +1,1 @@
+"""Reading torch files: archives, legacy streams, storages and the tensors that view them."""
