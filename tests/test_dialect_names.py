@@ -13,6 +13,7 @@ from toy import config, expected_of
 from weightlint import schema
 from weightlint.api import DIALECTS
 from weightlint.config import Config
+from weightlint.errors import DialectError
 from weightlint.expansion import expand
 from weightlint.expected import Expected, Presence
 
@@ -326,3 +327,55 @@ def test_trtllm_names() -> None:
         "mlp.shared_expert.fc.weight": (2 * shared, wide),
         "mlp.shared_expert.proj.weight": (wide, shared),
     }
+
+
+def layer_of(dialect: str, arch: str, asked: dict[str, Any], prefix: str) -> set[str]:
+    found = required(DIALECTS[dialect].rewrite(expected_of(arch, asked)))
+    return {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
+
+
+MIXTRAL = {
+    "num_hidden_layers": 1, "hidden_size": 16, "vocab_size": 5, "intermediate_size": 7, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "num_local_experts": 2,
+}  # fmt: skip
+
+
+def test_mistral_names() -> None:
+    # mistral-inference, transformer.py, transformer_layers.py, moe.py: attributes of the modules
+    found = set(required(DIALECTS["mistral"].rewrite(expected_of("mixtral", MIXTRAL))))
+    assert found == {
+        "tok_embeddings.weight", "norm.weight", "output.weight",
+        "layers.0.attention_norm.weight", "layers.0.ffn_norm.weight",
+        *(f"layers.0.attention.w{part}.weight" for part in "qkvo"),
+        "layers.0.feed_forward.gate.weight",
+        *(f"layers.0.feed_forward.experts.{e}.w{n}.weight" for e in (0, 1) for n in (1, 2, 3)),
+    }  # fmt: skip
+
+
+def test_mlx_names() -> None:
+    # mlx-lm, models/{mixtral,deepseek_v2,gpt_neox}.py `sanitize`
+    moe = layer_of("mlx", "mixtral", MIXTRAL, "model.layers.0.block_sparse_moe.")
+    assert moe == {"gate.weight", *(f"switch_mlp.{part}_proj.weight" for part in ("gate", "up", "down"))}
+    asked = {**config("toy_deepseek_v3"), "num_nextn_predict_layers": 0}
+    attention = layer_of("mlx", "deepseek_v2", asked, "model.layers.1.self_attn.")
+    assert "kv_b_proj.weight" in attention
+    assert "embed_q.weight" not in attention
+    neox = {
+        "num_hidden_layers": 1,
+        "hidden_size": 12,
+        "vocab_size": 5,
+        "intermediate_size": 7,
+        "num_attention_heads": 3,
+    }
+    found = set(required(DIALECTS["mlx"].rewrite(expected_of("gpt_neox", neox))))
+    assert {"model.embed_in.weight", "model.embed_out.weight", "model.final_layer_norm.bias"} <= found
+    assert "model.h.0.attention.query_key_value.weight" in found
+
+
+def test_experts_that_are_quantised_in_part_cannot_be_stacked() -> None:
+    asked = config("toy_deepseek_v3_fp8")
+    asked["quantization_config"]["modules_to_not_convert"] = ["model.layers.2.mlp.experts.3"]
+    expected = expected_of("deepseek_v3", asked)
+    with pytest.raises(DialectError, match="would be of two kinds"):
+        DIALECTS["hf_fused"].rewrite(expected)
+    assert required(DIALECTS["mlx"].rewrite(expected))["model.layers.2.mlp.switch_mlp.up_proj.weight"][0] == 4

@@ -146,6 +146,16 @@ def test_a_missing_tensor_is_named_in_the_spelling_of_the_checkpoint(tmp_path: P
     assert not any(it["to"] == ["model.layers.2.mlp.experts.3.down_proj.weight"] for it in table["map"])
 
 
+def test_layers_for_mtp_may_be_absent_but_not_in_part(tmp_path: Path) -> None:
+    asked = config("toy_deepseek_v3")
+    written = DIALECTS["deepseek_native"].rewrite(expected_of("deepseek_v3", asked))
+    code, table = printed(made(tmp_path / "a", spelt(written, asked, mtp=False)), "--to", "hf")
+    assert (code, table["missing"]) == (0, [])
+    part = edited(spelt(written, asked), {"op": "drop", "tensor": "layers.4.eh_proj.weight"})
+    code, table = printed(made(tmp_path / "b", part), "--to", "hf")
+    assert (code, table["missing"]) == (1, ["layers.4.eh_proj.weight"])
+
+
 def test_a_tensor_without_a_place_is_named(tmp_path: Path) -> None:
     extra = {"op": "add", "tensor": "model.layers.1.foreign.weight", "dtype": "BF16", "shape": [3]}
     code, table = printed(made(tmp_path, edited(toy("llama", config("toy_llama")), extra)), "--to", "gguf")

@@ -80,7 +80,7 @@ def renamed(case: Case, to: str, source: str | None = None) -> Renaming:
         target=(dialect.name, _tags(dialect, variant)),
         entries=whole,
         left_out=left_out,
-        missing=tuple(dict.fromkeys(_missing(entries, every, ways, held))),
+        missing=tuple(dict.fromkeys(_missing(base, entries, every, held))),
         unknown=tuple(name for name in _extra(case) if name not in gone),
     )
 
@@ -146,14 +146,30 @@ def _prefixed(expected: Expected, spelling: Spelling) -> Expected:
     return expected
 
 
-def _missing(entries: Iterable[Entry], every: Ways, ways: Ways, held: Mapping[str, int]) -> Iterator[str]:
-    """Yield what the entries lack that must be there, as the source would spell it."""
+def _missing(base: Expected, entries: Iterable[Entry], every: Ways, held: Mapping[str, int]) -> Iterator[str]:
+    """Yield what the entries lack that must be there, as the source would spell it.
+
+    Layers for MTP may be absent, all of them.
+    """
+    ahead = set(_ahead(base))
+    if any(name in held for it in ahead if it in every for name in every[it].take):
+        ahead.clear()
     for entry in entries:
-        if not entry.steps and entry.need is Presence.REQUIRED:
-            for name in entry.sources:
-                if name not in ways:
-                    way = every.get(name)
-                    yield from (each for each in (way.take if way else (name,)) if each not in held)
+        if entry.steps or entry.need is not Presence.REQUIRED:
+            continue
+        for name in entry.sources:
+            if name not in ahead:
+                way = every.get(name)
+                yield from (each for each in (way.take if way else (name,)) if each not in held)
+
+
+def _ahead(base: Expected) -> Iterator[str]:
+    """Yield the names of the layers for MTP."""
+    numbers = frozenset(base.axes.get(MTP, ()))
+    for slot in base.slots if numbers else ():
+        for coord, name in zip(slot.coords(), slot.names(), strict=True):
+            if coord and coord[0] in numbers:
+                yield name
 
 
 def _left_out(
@@ -176,14 +192,13 @@ def _left_out(
 
 def _without_place(case: Case, dialect: Dialect, target: Expected) -> Iterator[tuple[str, str]]:
     """Yield the schema's names that a dialect drops or leaves out, each with the reason."""
-    ahead = frozenset(case.plain.axes.get(MTP, ())) if case.plain else frozenset()
     why_mtp = dialect.lacks_mtp or dialect.leaves_mtp.get(target.schema, "")
+    ahead = set(_ahead(case.plain)) if case.plain and why_mtp else set()
     leaves = target.schema in dialect.leaves_mtp
     left = (slot for recipe in target.recipes if leaves and recipe.ahead for slot in recipe.sources)
     for slot in (*target.dropped, *left):
-        for coord, name in zip(slot.coords(), slot.names(), strict=True):
-            is_ahead = bool(why_mtp and coord and coord[0] in ahead)
-            yield name, why_mtp if is_ahead else f"{dialect.title} has no place for it"
+        for name in slot.names():
+            yield name, why_mtp if name in ahead else f"{dialect.title} has no place for it"
 
 
 def _extra(case: Case) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -36,11 +37,21 @@ def list_(kind: str | None) -> None:
         for line in _columns([(each, str(len(_names(each)))) for each in KINDS]):
             click.echo(line)
         return
-    rows = _rules() if kind == "rules" else [(name, _title(kind, name)) for name in _names(kind)]
+    rows = _rules() if kind == "rules" else [row for name in _names(kind) for row in _rows(kind, name)]
     for line in _columns(rows):
         click.echo(line)
     if not rows:
         click.echo(f"no {kind} in this version", err=True)
+
+
+def _rows(kind: str, name: str) -> Iterable[tuple[str, ...]]:
+    """Return the line of one item; a dialect has one more for each of its variants."""
+    yield name, _title(kind, name)
+    if kind == "dialects":
+        from weightlint.cli._choices import DIALECTS
+
+        for option in itertools.chain.from_iterable(DIALECTS[name].choices):
+            yield f"{name}:{option.tag}", option.title
 
 
 def _names(kind: str) -> Sequence[str]:

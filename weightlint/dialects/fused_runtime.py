@@ -25,7 +25,7 @@ A_CHOICE = (
     ),
 )
 EXPERT_CHOICE = (
-    Option("experts"),
+    Option("experts", title="stacks right below the experts"),
     Option("routed_experts", (".experts.routed_experts.",), "vLLM from 0.33 on"),
 )
 ROUTER = frozenset({"BF16", "F16", "F32"})

@@ -69,6 +69,11 @@ DIALECT = Dialect(
     schemas=frozenset({"gpt_neox", "llama", "mixtral", "qwen3_moe"}),
     marks=("transformer.h.*.norm_1. transformer.h.*.attn.proj.",),
     home=("lit_model.pth", "lit_model*.pth*"),
-    choices=((Option("qkv", ("attn.qkv.",)), Option("legacy", ("attn.attn.",))),),
+    choices=(
+        (
+            Option("qkv", ("attn.qkv.",), "queries, then keys, then values"),
+            Option("legacy", ("attn.attn.",), "group by group, as old releases wrote them"),
+        ),
+    ),
     stores_tied=True,
 )

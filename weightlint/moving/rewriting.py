@@ -5,13 +5,14 @@ What a table says line by line is worked out in `weightlint.moving.translation`.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weightlint.dtype import FLOATS
 from weightlint.errors import DialectError
 from weightlint.expected import Layout, Presence, boxed
-from weightlint.moving.domain import first_in
+from weightlint.moving.domain import first_in, meet
 from weightlint.moving.move import MoveError
 from weightlint.moving.translation import Model, Translator
 
@@ -93,6 +94,7 @@ def _translated(
         raise DialectError(message) from error
     if dialect.rest is not None:
         work.keep(dialect.rest)
+    _refuse_twice(dialect, expected, work)
     work.dropped += work.left()
     left = [slot.pattern for slot in work.left() if slot.need is Presence.REQUIRED]
     if left:
@@ -100,6 +102,18 @@ def _translated(
         message = f"{dialect.title} ({dialect.name}) has no name for {left[0]}{more} of {expected.schema}"
         raise DialectError(message)
     return work
+
+
+def _refuse_twice(dialect: Dialect, expected: Expected, work: Translator) -> None:
+    """Refuse a stack of which some members only are quantised: it would be two tensors of one name."""
+    patterns: dict[str, list[Slot]] = {}
+    for recipe in work.recipes:
+        for slot in recipe.targets:
+            patterns.setdefault(slot.pattern, []).append(slot)
+    for pattern, slots in patterns.items():
+        if any(meet([a.boxes, b.boxes]) for a, b in itertools.combinations(slots, 2)):
+            message = f"{dialect.title} ({dialect.name}) cannot write {expected.schema}: {pattern} would be of two kinds"
+            raise DialectError(message)
 
 
 def consumed(slots: Sequence[Slot]) -> tuple[tuple[Slot, ...], tuple[Slot, ...]]:
