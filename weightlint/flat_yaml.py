@@ -30,7 +30,7 @@ def parse(raw: bytes) -> dict[str, Any]:
         if not text or text.startswith(("#", "---")):
             continue
         if item := _ITEM.fullmatch(text):
-            table[key] = _appended(table.get(key), item["value"], number)
+            _list_of(table, key, number).append(_scalar(item["value"]))
             continue
         found = _LINE.fullmatch(text)
         if found is None:
@@ -45,9 +45,13 @@ def parse(raw: bytes) -> dict[str, Any]:
     return top
 
 
-def _appended(there: object, text: str, number: int) -> list[Any]:
-    if there is None or isinstance(there, list):
-        return [*(there or ()), _scalar(text)]
+def _list_of(table: dict[str, Any], key: str, number: int) -> list[Any]:
+    """Return the list under a key, a new one where nothing is there."""
+    there = table.get(key)
+    if there is None:
+        there = table[key] = []
+    if isinstance(there, list):
+        return there
     message = f"line {number} is an item of what is no list"
     raise ValueError(message)
 

@@ -38,6 +38,11 @@ class Degrees(NamedTuple):
     cp: int | None = None
 
 
+def counted(value: object) -> int | None:
+    """Return a number of ranks that a config gives, None where it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
 def plain_place(numbers: Numbers, _: Degrees) -> Rank:
     """Take the groups of a name for what they are called."""
     return Rank(*(numbers.get(axis, 0) for axis in Rank._fields))

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weightlint import config as configs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from weightlint.dtype import Shape
 
 CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 PREFIX = "base_model.model."
+MAX_SEGMENTS = 32
+"""Segments of a target that are looked at, from the end; the deepest real module has a dozen."""
+
+_EXPRESSION = re.compile(r"[^\w.]")
 _NAME = re.compile(
     r"(?P<module>.+?)\.(?:"
     r"lora_(?P<side>[AB])(?:\.(?P<adapter>(?!weight$|bias$)[^.]+))?\.(?P<leaf>weight|bias)"
@@ -100,16 +104,19 @@ class Adapter:
         """Tell whether each pair has a magnitude beside it."""
         return self.data.get("use_dora") is True
 
-    def ranks(self, module: str) -> set[int]:
-        """Return the ranks that a module may have: those of the patterns that can mean it, else r."""
+    @property
+    def patterns(self) -> dict[str, int]:
+        """Return the ranks that are given for single modules or for regular expressions."""
         table = self.data.get("rank_pattern")
-        patterns = table.items() if isinstance(table, dict) else ()
-        named = [(key, rank) for key, rank in patterns if isinstance(rank, int)]
-        exact = {rank for key, rank in named if is_target(module, [key])}
-        if exact:
-            return exact
-        written = {rank for key, rank in named if re.search(r"[^\w.]", key)}
-        return written | ({self.rank} if self.rank is not None else set())
+        listed = table.items() if isinstance(table, dict) else ()
+        return {key: rank for key, rank in listed if type(rank) is int}
+
+    def ranks(self) -> Callable[[str], set[int]]:
+        """Return what gives the ranks that a module may have: its own, else r or that of any expression."""
+        patterns = self.patterns
+        usual = {rank for key, rank in patterns.items() if _EXPRESSION.search(key)}
+        usual |= {self.rank} if self.rank is not None else set()
+        return lambda module: {patterns[end] for end in endings(module) if end in patterns} or usual
 
 
 def _texts(value: object) -> tuple[str, ...] | None:
@@ -126,9 +133,10 @@ def parse(raw: bytes) -> Adapter:
     return Adapter(configs.read(raw, CONFIG).data)
 
 
-def is_target(module: str, targets: Sequence[str]) -> bool:
-    """Tell whether a module is one of these, or ends with one of them as whole segments."""
-    return any(module == target or module.endswith(f".{target}") for target in targets)
+def endings(module: str) -> list[str]:
+    """Return a module and its last segments: what a target may be called to mean it."""
+    parts = module.rsplit(".", MAX_SEGMENTS)
+    return [".".join(parts[at:]) for at in range(len(parts))]
 
 
 def part(name: str) -> Part | None:

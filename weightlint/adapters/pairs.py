@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from weightlint.adapters.adapter import CONFIG, PREFIX, Complaint, is_target, many
+from weightlint.adapters.adapter import CONFIG, PREFIX, Complaint, endings, many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,12 +81,13 @@ def pairs(modules: Modules) -> Iterator[Complaint]:
 
 def ranks(modules: Modules, adapter: Adapter) -> Iterator[Complaint]:
     """Report pairs whose halves disagree, then pairs of another rank than the config says."""
+    allowed_for = adapter.ranks()
     torn: list[Row] = []
     other: dict[int, list[Row]] = defaultdict(list)
     for module, roles in modules.items():
         halves = [row for role, row in roles.items() if role in _IN_PAIRS and len(row.shape or ()) > 1]
         found = {_rank(row) for row in halves}
-        allowed = adapter.ranks(module)
+        allowed = allowed_for(module)
         if len(found) > 1:
             torn += halves
         elif found and allowed and not found <= allowed:
@@ -121,7 +122,8 @@ def targets(rows: Sequence[Row], adapter: Adapter) -> Iterator[Complaint]:
     halves = [row for row in rows if row.part.role in _IN_PAIRS]
     if listed is None or not halves or adapter.data.get("target_parameters"):
         return
-    outside = [row for row in halves if not is_target(row.part.module, listed)]
+    wanted = frozenset(listed)
+    outside = [row for row in halves if wanted.isdisjoint(endings(row.part.module))]
     if outside:
         none = len(outside) == len(halves)
         yield Complaint(
@@ -133,8 +135,8 @@ def targets(rows: Sequence[Row], adapter: Adapter) -> Iterator[Complaint]:
             found=", ".join(sorted({row.part.module.rsplit(".", 1)[-1] for row in outside})[:8]),
             cure=f"take {CONFIG} and tensors of one save",
         )
-    there = {row.part.module for row in halves}
-    idle = [target for target in listed if not any(is_target(module, [target]) for module in there)]
+    ends = {end for row in halves for end in endings(row.part.module)}
+    idle = [target for target in listed if target not in ends]
     if idle and len(idle) < len(listed):
         yield Complaint(
             f"{CONFIG} lists {', '.join(idle[:5])} as target and no tensor is of it",

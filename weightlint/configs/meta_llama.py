@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from weightlint.config import MAX_INT
 from weightlint.config_spelling import ConfigSpelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNKNOWN = -1
+MAX_FACTOR = 1_000
+"""No model has such a multiplier; infinity and NaN are none either."""
 
 
 def derive(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,14 +26,14 @@ def derive(data: Mapping[str, Any]) -> dict[str, Any]:
     if data.get("vocab_size") == UNKNOWN:
         said["vocab_size"] = None
     dim, multiple = data.get("dim"), data.get("multiple_of")
-    if isinstance(dim, int) and isinstance(multiple, int) and multiple > 0:
+    if isinstance(dim, int) and isinstance(multiple, int) and 0 < multiple <= MAX_INT >= dim:
         said["intermediate_size"] = _width(dim, multiple, data.get("ffn_dim_multiplier"))
     return said
 
 
 def _width(dim: int, multiple: int, factor: object) -> int:
     width = 8 * dim // 3
-    if isinstance(factor, (int, float)):
+    if isinstance(factor, (int, float)) and 0 < factor < MAX_FACTOR:
         width = int(factor * width)
     return -(-width // multiple) * multiple
 

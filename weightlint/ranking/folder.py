@@ -47,7 +47,7 @@ def open_ranks(store: Store, ranks: Ranks, *, target: str, config: ConfigFile) -
         files = [*ranks.places, *(file for group in ranks.others.values() for file in group)]
         ranks = found(files, {**_table(config.raw), **_inferred(index, ranks), **said}) or ranks
     if config.raw is None and said:
-        config = ConfigFile(json.dumps(said).encode(), index.files[0].path)
+        config = ConfigFile(json.dumps(said, default=str).encode(), index.files[0].path)
     return Checkpoint(
         target=target,
         store=store,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from weightlint.names import brace, natural
@@ -81,9 +81,10 @@ def _chosen(sharding: Sharding, matches: Sequence[re.Match[str]], said: Degrees)
     degrees = said._replace(tp=main[0]) if main[0] else said
     placed = {match: sharding.place(_numbers(match), degrees) for match in sets[main]}
     own = [match for match, rank in placed.items() if _within(rank, degrees)] or sets[main]
+    read = {match.string for match in own}
     others: dict[int, list[str]] = defaultdict(list)
-    for key, there in sets.items():
-        others[key[0]] += [match.string for match in there if key != main or match not in own]
+    for (of, _), there in sets.items():
+        others[of] += [match.string for match in there if match.string not in read]
     absent = list(islice(_absent([placed[match] for match in own], degrees), MAX_ABSENT))
     return Ranks(
         sharding=sharding,
@@ -111,15 +112,18 @@ def _absent(there: Sequence[Rank], degrees: Degrees) -> Iterator[Rank]:
         max(count or 0, 1 + max(at)) for at, count in zip(zip(*lanes, strict=True), degrees, strict=False)
     ]
     if not _diagonal(lanes):
-        for at in product(*(range(ends[axis]) for axis in (1, 2, 3, 0))):
-            rank = Rank(at[3], at[0], at[1], at[2])
-            if rank not in lanes:
-                yield rank
+        yield from (rank for rank in _every(ends) if rank not in lanes)
     parts: dict[Rank, set[int]] = defaultdict(set)
     for rank in there:
         parts[rank._replace(part=0)].add(rank.part)
     for lane, numbers in parts.items():
         yield from (lane._replace(part=part) for part in range(max(numbers)) if part not in numbers)
+
+
+def _every(ends: Sequence[int]) -> Iterator[Rank]:
+    """Yield every rank below these ends, one after the other: there may be very many."""
+    tps, pps, eps, cps = map(range, ends)
+    return (Rank(tp, pp, ep, cp) for pp in pps for ep in eps for cp in cps for tp in tps)
 
 
 def _diagonal(lanes: Collection[Rank]) -> bool:

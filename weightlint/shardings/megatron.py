@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from weightlint.sharding import Degrees, Numbers, Rank, Sharding
+from weightlint.sharding import Degrees, Numbers, Rank, Sharding, counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -43,8 +43,8 @@ def _experts_only(degrees: Degrees) -> bool:
 
 def degrees(config: Mapping[str, Any]) -> Degrees:
     """Read the arguments of the training that lie in the file."""
-    said = (config.get(f"{kind}_model_parallel_size") for kind in ("tensor", "pipeline", "expert"))
-    return Degrees(*(size if isinstance(size, int) and size > 0 else None for size in said))
+    kinds = ("tensor", "pipeline", "expert")
+    return Degrees(*(counted(config.get(f"{kind}_model_parallel_size")) for kind in kinds))
 
 
 def infer(tables: Mapping[str, AbstractSet[str]]) -> dict[str, int]:
@@ -73,6 +73,6 @@ SHARDING = Sharding(
     infer=infer,
     trunk=re.compile(r"model(\d{1,4})?\."),
     layers="decoder.layers.",
-    experts=re.compile(r"\.experts\.(?:local_experts\.|linear_fc[12]\.(?:weight|bias))(\d+)(?![^.])"),
+    experts=re.compile(r"\.experts\.(?:local_experts\.|linear_fc[12]\.(?:weight|bias))(\d{1,9})(?![^.])"),
     cure="save the checkpoint again from the same run, or convert it with Megatron-Bridge",
 )

@@ -12,7 +12,7 @@ import re
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from weightlint.sharding import Degrees, Numbers, Rank, Sharding
+from weightlint.sharding import Degrees, Numbers, Rank, Sharding, counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -26,8 +26,7 @@ def degrees(config: Mapping[str, Any]) -> Degrees:
     table = config.get("mapping")
     if not isinstance(table, dict):
         return Degrees()
-    sizes = {axis: table.get(f"{axis}_size", 1) for axis in ("tp", "pp", "cp")}
-    return Degrees(**{axis: size for axis, size in sizes.items() if isinstance(size, int) and size > 0})
+    return Degrees(**{axis: counted(table.get(f"{axis}_size", 1)) for axis in ("tp", "pp", "cp")})
 
 
 def contradicts(config: Mapping[str, Any]) -> str | None:
@@ -37,9 +36,9 @@ def contradicts(config: Mapping[str, Any]) -> str | None:
         return None
     wholes = (("world_size", ("tp_size", "pp_size", "cp_size")), ("tp_size", MOE))
     for whole, parts in wholes:
-        given = {part: table[part] for part in parts if isinstance(table.get(part), int) and table[part] > 0}
-        there = isinstance(table.get(whole), int) and given
-        if there and (parts != MOE or "moe_ep_size" in given) and prod(given.values()) != table[whole]:
+        given = {part: size for part in parts if (size := counted(table.get(part)))}
+        there = counted(table.get(whole)) and given and (parts != MOE or "moe_ep_size" in given)
+        if there and prod(given.values()) != table[whole]:
             product = " x ".join(f"{part} {size}" for part, size in given.items())
             return f"mapping says {whole} {table[whole]}, and {product} makes {prod(given.values())}"
     return None
