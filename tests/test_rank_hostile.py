@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cutting import LLAMA, MIXTRAL, model, trtllm, write
 from toy import Tensor, table
-from weightlint.ranks import MAX_ABSENT, found
 
 from weightlint.api import check
+from weightlint.ranking.ranks import MAX_ABSENT, found
 
 if TYPE_CHECKING:
     from pathlib import Path
