@@ -31,7 +31,7 @@ def renumber(index: Index, places: Sequence[Rank], sharding: Sharding) -> Iterab
     stages = [(int((trunk and trunk[1]) or 0), rank.pp) for trunk, rank in zip(trunks, at, strict=True)]
     names = [name[trunk.end() :] if trunk else name for name, trunk in zip(names, trunks, strict=True)]
     if sharding.layers is not None:
-        numbers = re.compile(rf"{re.escape(sharding.layers)}(\d{1, 9})(?![^.])")
+        numbers = re.compile(re.escape(sharding.layers) + r"(\d{1,9})(?![^.])")
         names = _shifted(names, numbers, stages)
     if sharding.experts is not None:
         names = _shifted(names, sharding.experts, [rank.ep for rank in at])
