@@ -8,12 +8,15 @@ Cure: export the tensor again from the original.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weightlint.dtype import FLOATS
 from weightlint.finding import Level
 from weightlint.ggml import IK_ONLY
 from weightlint.keys import Keys
+from weightlint.mtp_layers import announced_layers
+from weightlint.names import fold
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -26,17 +29,30 @@ if TYPE_CHECKING:
 
 def check(case: Case) -> Iterator[Finding]:
     """Group the misfit dtypes by what was expected and found."""
-    groups: dict[tuple[str, str], list[tuple[Slot, int]]] = {}
+    groups: dict[tuple[str, str, bool], list[tuple[Slot, int]]] = {}
+    ggml = isinstance(case.config, Keys)
+    drafts = announced_layers(case) if ggml else frozenset()
     for slot in list(case.ledger.misfits):
         for kind in list(case.ledger.misfits[slot]):
             rows = case.ledger.take_misfits(slot, kind)
             if kind.dtype in IK_ONLY and "Q8_0" in slot.dtypes:
                 continue  # the reader of the file says which types only ik_llama.cpp knows
-            key = " or ".join(sorted(slot.dtypes)), kind.dtype or "?"
-            groups.setdefault(key, []).extend((slot, row) for row in rows)
-    ggml = isinstance(case.config, Keys)
-    for (wanted, found), hits in groups.items():
-        yield _of_ggml(case, wanted, found, hits) if ggml else _finding(case, wanted, found, hits)
+            wanted = " or ".join(sorted(slot.dtypes))
+            for row in rows:
+                draft = bool(drafts.intersection(fold(case.index.names[row])[1][:1]))
+                groups.setdefault((wanted, kind.dtype or "?", draft), []).append((slot, row))
+    for (wanted, found, draft), hits in groups.items():
+        finding = _finding(case, wanted, found, hits) if not ggml else _of_ggml(case, wanted, found, hits)
+        yield finding if not draft else _unused(finding)
+
+
+def _unused(finding: Finding) -> Finding:
+    """Soften what is said of draft layers, which llama.cpp leaves out unless it is told to use them."""
+    message = finding.message.replace(
+        "llama.cpp loads the file and dies at the first token",
+        "llama.cpp leaves draft layers out unless it is told to use them, and then dies at the first token",
+    )
+    return replace(finding, level=Level.INFO, message=message)
 
 
 def _finding(case: Case, wanted: str, found: str, hits: list[tuple[Slot, int]]) -> Finding:
