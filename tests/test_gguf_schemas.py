@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from gguf_models import TOYS, is_there, keys, model, slots, values
+from gguf_toy import GgufTensor
 
 from weightlint import schema as schemas
 from weightlint.api import check
@@ -18,15 +20,21 @@ from weightlint.expected import Presence
 from weightlint.finding import Level
 from weightlint.gguf.tensors import row_major
 from weightlint.index import Header, Index, Kind
+from weightlint.names import expand
 from weightlint.opening import open_case
 from weightlint.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from gguf_toy import GgufFile, GgufTensor, Key
+    from gguf_toy import GgufFile, Key
 
     from weightlint.finding import Finding
+
+
+ACCEPTED: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "fixtures" / "gguf" / "accepted.json").read_text()
+)["models"]
 
 
 @pytest.fixture(autouse=True)
@@ -57,10 +65,40 @@ def edited(toy: GgufFile, name: str, **change: object) -> list[GgufTensor]:
 
 def test_every_schema_is_valid_and_has_a_toy() -> None:
     names = schemas.names("gguf")
-    assert {f"gguf/{arch}" for arch, _ in TOYS.values()} == {*names}
+    known = {arch for arch, _ in TOYS.values()} | {name.partition("/")[0] for name in ACCEPTED}
+    assert {f"gguf/{arch}" for arch in known} == {*names}
     assert {name: schemas.validate(schemas.path(name)) for name in names} == {name: [] for name in names}
     assert all(f"gguf/{schemas.load(name).name}" == name for name in names)
     assert {schemas.load(name).name for name in names} <= schemas.architectures()
+
+
+def accepted(name: str) -> tuple[list[Key], list[GgufTensor]]:
+    """Return keys and tensors of a model that libllama loads."""
+    made = ACCEPTED[name]
+    listed: list[Key] = [(key, type_, value) for key, type_, value in made["keys"]]
+    tensors = [
+        GgufTensor(each, tuple(ne), type_)
+        for ne, type_, folded in made["tensors"]
+        for pattern in folded
+        for each in expand(pattern)
+    ]
+    return listed, tensors
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_llama_cpp_accepts_is_silent(name: str) -> None:
+    assert [it for it in said(*accepted(name)) if it.level > Level.INFO] == []
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_llama_cpp_refuses_to_miss_is_told(name: str) -> None:
+    listed, tensors = accepted(name)
+    lost = ACCEPTED[name]["refused_without"]
+    assert lost
+    for gone in lost:
+        found = said(listed, [it for it in tensors if it.name != gone])
+        told = {each for it in found for pattern in it.place.tensors for each in expand(pattern)}
+        assert gone in told, (gone, shown(found))
 
 
 @pytest.mark.parametrize("toy", TOYS)
