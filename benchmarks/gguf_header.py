@@ -105,13 +105,16 @@ def write(path: Path, vocabulary: int) -> int:
 
 
 def timed(argv: list[str]) -> tuple[float, int] | None:
-    """Run one process; return its wall time in seconds and its peak memory in MB, None if it fails."""
+    """Run one process; return its wall time in seconds and its peak memory in MB, None if it fails.
+
+    A check that finds something ends with 1: it has not failed.
+    """
     began = time.perf_counter()
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began
-    return None if process.returncode else (seconds, usage.ru_maxrss // 1024)
+    return None if process.returncode > 1 or process.returncode < 0 else (seconds, usage.ru_maxrss // 1024)
 
 
 def compare(path: Path, rounds: int, *, with_peer: bool) -> None:
