@@ -17,8 +17,9 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from timing import compare, timed
 
 READ = "f=open(p,'rb');h=json.loads(f.read(struct.unpack('<Q',f.read(8))[0]))"
 SCRIPTS = {
@@ -41,43 +42,12 @@ def command(code: str, folder: Path) -> list[str]:
     return [sys.executable, "-c", code, str(folder)]
 
 
-def timed(argv: list[str]) -> tuple[float, int] | None:
-    """Run one process; return its wall time in seconds and its peak memory in MB, None if it fails."""
-    began = time.perf_counter()
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    return None if process.returncode else (seconds, usage.ru_maxrss // 1024)
-
-
-def compare(folder: Path, rounds: int) -> None:
-    """Run all in turn and print medians and ratios."""
+def checks(folder: Path, rounds: int) -> None:
+    """Compare a check with readers of the same headers."""
     argvs = {name: command(code, folder) for name, code in SCRIPTS.items()}
-    argvs["weightlint check"] = [
-        sys.executable,
-        "-m",
-        "weightlint",
-        "check",
-        "--no-settings",
-        "--arch",
-        "deepseek_v3",
-        str(folder),
-    ]
-    runs: dict[str, list[tuple[float, int]]] = {name: [] for name in argvs}
-    for _ in range(rounds):
-        for name, argv in argvs.items():
-            result = timed(argv)
-            if result is not None:
-                runs[name].append(result)
-    base = statistics.median(seconds for seconds, _ in runs[BASE])
-    print(f"{'':46}{'seconds':>9}{'x json':>8}{'MB':>7}")
-    for name, results in runs.items():
-        if results:
-            seconds = statistics.median(second for second, _ in results)
-            print(f"{name:46}{seconds:9.3f}{seconds / base:8.2f}{max(memory for _, memory in results):7}")
-        else:
-            print(f"{name:46}  not installed, or failed")
+    words = ("weightlint", "check", "--no-settings", "--arch", "deepseek_v3", str(folder))
+    argvs["weightlint check"] = [sys.executable, "-m", *words]
+    compare(argvs, rounds, base=BASE)
 
 
 def deep(folder: Path, layers: int) -> None:
@@ -127,7 +97,7 @@ def main() -> None:
         folder = Path(work) / "ckpt"
         write(folder)
         print(f"{headers(folder):,} bytes of headers, {os.cpu_count()} cores\n")
-        compare(folder, asked.rounds)
+        checks(folder, asked.rounds)
         if asked.million:
             growth(folder, asked.rounds)
 

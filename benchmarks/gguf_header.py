@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 from math import prod
 from pathlib import Path
+
+from timing import compare
 
 TOKENS = 129_280
 PEER = "import sys; from gguf import GGUFReader; GGUFReader(sys.argv[1])"
@@ -104,21 +104,8 @@ def write(path: Path, vocabulary: int) -> int:
     return len(head)
 
 
-def timed(argv: list[str]) -> tuple[float, int] | None:
-    """Run one process; return its wall time in seconds and its peak memory in MB, None if it fails.
-
-    A check that finds something ends with 1: it has not failed.
-    """
-    began = time.perf_counter()
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    return None if process.returncode > 1 or process.returncode < 0 else (seconds, usage.ru_maxrss // 1024)
-
-
-def compare(path: Path, rounds: int, *, with_peer: bool) -> None:
-    """Run all in turn and print medians and ratios."""
+def readings(path: Path, rounds: int, *, with_peer: bool) -> None:
+    """Compare inspect and check with the peer."""
     argvs = {
         "weightlint inspect": [sys.executable, "-m", "weightlint", "inspect", str(path)],
         "weightlint check": [sys.executable, "-m", "weightlint", "check", "--no-settings", str(path)],
@@ -127,20 +114,7 @@ def compare(path: Path, rounds: int, *, with_peer: bool) -> None:
     }
     if not with_peer:
         del argvs["gguf.GGUFReader"]
-    runs: dict[str, list[tuple[float, int]]] = {name: [] for name in argvs}
-    for _ in range(rounds):
-        for name, argv in argvs.items():
-            result = timed(argv)
-            if result is not None:
-                runs[name].append(result)
-    ours = statistics.median(seconds for seconds, _ in runs["weightlint inspect"])
-    print(f"{'':26}{'seconds':>9}{'x inspect':>11}{'MB':>7}")
-    for name, results in runs.items():
-        if results:
-            seconds = statistics.median(second for second, _ in results)
-            print(f"{name:26}{seconds:9.3f}{seconds / ours:11.1f}{max(memory for _, memory in results):7}")
-        else:
-            print(f"{name:26}  not installed, or failed")
+    compare(argvs, rounds, base="weightlint inspect")
 
 
 def main() -> None:
@@ -161,7 +135,7 @@ def main() -> None:
             print(
                 f"\n{vocabulary:,} tokens, {len(tensors()):,} tensors, {size:,} bytes of header, {os.cpu_count()} cores"
             )
-            compare(path, asked.rounds, with_peer=vocabulary == TOKENS)
+            readings(path, asked.rounds, with_peer=vocabulary == TOKENS)
 
 
 if __name__ == "__main__":

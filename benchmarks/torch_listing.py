@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from timing import compare
 
 WRITE = """
 import sys, torch
@@ -34,31 +34,13 @@ PEERS = {
 }
 
 
-def timed(argv: list[str]) -> float | None:
-    """Run one process and return its wall time in seconds, None if it fails."""
-    began = time.perf_counter()
-    done = subprocess.run(argv, capture_output=True, check=False)
-    return None if done.returncode else time.perf_counter() - began
-
-
-def compare(path: Path, rounds: int) -> None:
-    """Run all in turn and print medians and ratios."""
+def listings(path: Path, rounds: int) -> None:
+    """Compare inspect with the peers."""
     argvs = {
         "weightlint inspect": [sys.executable, "-m", "weightlint", "inspect", str(path)],
         **{name: [sys.executable, "-c", code, str(path)] for name, code in PEERS.items()},
     }
-    runs: dict[str, list[float]] = {name: [] for name in argvs}
-    for _ in range(rounds):
-        for name, argv in argvs.items():
-            seconds = timed(argv)
-            runs[name] += [] if seconds is None else [seconds]
-    ours = statistics.median(runs["weightlint inspect"])
-    print(f"{'':26}{'seconds':>9}{'x inspect':>11}")
-    for name, results in runs.items():
-        if results:
-            print(f"{name:26}{statistics.median(results):9.3f}{statistics.median(results) / ours:11.1f}")
-        else:
-            print(f"{name:26}  not installed, or failed")
+    compare(argvs, rounds, base="weightlint inspect")
 
 
 def main() -> None:
@@ -71,7 +53,7 @@ def main() -> None:
         path = Path(work) / "pytorch_model.bin"
         subprocess.run([sys.executable, "-c", WRITE, str(path), str(asked.tensors)], check=True)
         print(f"{asked.tensors:,} tensors, {path.stat().st_size:,} bytes, {os.cpu_count()} cores")
-        compare(path, asked.rounds)
+        listings(path, asked.rounds)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ import pytest
 from gguf_toy import GgufFile, GgufTensor, llama
 
 from weightlint import dtype
-from weightlint.formats import gguf as gguf_format
-from weightlint.formats.gguf import FORMAT, read
+from weightlint.formats.gguf import FORMAT
 from weightlint.ggml import COUNT, GGML, IK_ONLY, REMOVED
 from weightlint.gguf import cursor as gguf_bytes
+from weightlint.gguf import reader as gguf_reader
+from weightlint.gguf.reader import read
 from weightlint.gguf.tensors import row_major
 from weightlint.index import FaultKind, Kind
 from weightlint.metadata import MAX_ITEMS, MAX_TEXTS, Value
@@ -172,7 +173,7 @@ def test_the_chunks_do_not_show(chunk: int, monkeypatch: pytest.MonkeyPatch) -> 
     whole = listed(data)
     monkeypatch.setattr(gguf_bytes, "CHUNK", chunk)
     monkeypatch.setattr(gguf_bytes, "FIRST_CHUNK", chunk)
-    monkeypatch.setattr(gguf_format, "HEAD", max(8, chunk))
+    monkeypatch.setattr(gguf_reader, "HEAD", max(8, chunk))
     assert listed(data) == whole
 
 

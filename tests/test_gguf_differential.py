@@ -16,8 +16,8 @@ from gguf_toy import GgufFile, GgufTensor, llama
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weightlint.formats.gguf import read
 from weightlint.ggml import BY_NAME
+from weightlint.gguf.reader import read
 from weightlint.gguf.tensors import row_major
 from weightlint.index import FaultKind
 from weightlint.store import MemoryBlob

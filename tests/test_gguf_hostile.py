@@ -18,7 +18,7 @@ from gguf_toy import llama
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from weightlint.formats.gguf import read
+from weightlint.gguf.reader import read
 from weightlint.store import MemoryBlob
 
 if TYPE_CHECKING:

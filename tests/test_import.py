@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from toy import config, toy
 
 import weightlint
 
@@ -53,6 +54,19 @@ def test_version_loads_only_the_command_line() -> None:
     )
     ours = {name for name in loaded_after(run) if name.startswith("weightlint")}
     assert ours == {"weightlint", "weightlint.cli", "weightlint.cli._app", "weightlint.drawer"}
+
+
+def test_a_check_loads_no_reader_of_what_is_not_there(tmp_path: Path) -> None:
+    """A safetensors checkpoint in Hugging Face names pays for no other format, spelling or kind of folder."""
+    toy("llama", config("toy_llama")).write(tmp_path / "ckpt")
+    loaded = loaded_after(
+        f"import weightlint\nassert not weightlint.check({str(tmp_path / 'ckpt')!r}).findings"
+    )
+    rooms = {name.removeprefix("weightlint.") for name in loaded if name.startswith("weightlint.")}
+    others = ("gguf.reader", "gguf.tensors", "torch_files", "pickling", "dcp.survey", "moving", "configs")
+    assert [name for name in rooms if name.startswith(others)] == []
+    assert {name for name in rooms if name.startswith("dialects.")} == {"dialects.hf"}
+    assert "adapters.folder" not in rooms
 
 
 def test_front_door() -> None:

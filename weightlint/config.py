@@ -182,7 +182,8 @@ def _fits(kind: str, value: object) -> bool:
         case "str":
             return isinstance(value, str)
         case "list":
-            return isinstance(value, (list, str))
+            # a range stands for a long array of a GGUF file: its length is known, its items are not
+            return isinstance(value, (list, range, str))
         case "map":
             return isinstance(value, dict)
     return True

@@ -28,7 +28,7 @@ def nothing_more(_: Mapping[str, Any]) -> Mapping[str, Any]:
 class ConfigSpelling:
     """One writer's names. `files` are the names (with `*`) that its config files have.
 
-    A config with all the fields `marks` and no list of architectures is one of these. `fields` gives the
+    A config with all the fields `marks` and no list of architectures, which is Hugging Face's, is one of these. `fields` gives the
     Hugging Face name of each of its own; `derive` what follows from several, or is said in another way.
     """
 
@@ -41,7 +41,7 @@ class ConfigSpelling:
 
     def claims(self, data: Mapping[str, Any]) -> bool:
         """Tell whether a parsed config is written like this."""
-        return "architectures" not in data and data.keys() >= self.marks
+        return data.keys() >= self.marks
 
     def translate(self, config: Config) -> Config:
         """Return the config with Hugging Face names beside its own."""
@@ -64,6 +64,8 @@ def read(raw: bytes, path: str) -> Config:
         config = configs.Config(flat_yaml.parse(raw), path)
     else:
         config = configs.read(raw, path)
+    if "architectures" in config.data:
+        return config
     spelling = next((each for each in SPELLINGS.values() if each.claims(config.data)), None)
     return spelling.translate(config) if spelling else config
 

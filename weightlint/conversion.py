@@ -84,7 +84,7 @@ def contradictions(config: Config, keys: Keys, scope: str | None) -> Iterator[Co
 
 def _compared(keys: Keys, key: str, fields: str, said: list[Any]) -> Iterator[Contradiction]:
     there, found = keys.find(key, None)
-    if not there or isinstance(found, (list, str)) or any(_same(found, value) for value in said):
+    if not there or isinstance(found, (list, range, str)) or any(_same(found, value) for value in said):
         return
     shown = float(f"{found:.7g}") if isinstance(found, float) else found
     yield Contradiction(key, shown, fields, said[0])

@@ -105,6 +105,8 @@ class Dialect:
         Raises:
             DialectError: it has no way of writing this model.
         """
+        if not self.lines:
+            return expected
         from weightlint.moving.rewriting import rewrite
 
         return rewrite(self, expected, variant or self.chosen())

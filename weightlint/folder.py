@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
-from weightlint.adapters.folder import is_adapter, open_adapter
 from weightlint.checkpoint import Checkpoint, is_second_set, own_keys
 from weightlint.config_file import find_config
 from weightlint.errors import NothingFoundError
@@ -150,8 +149,11 @@ def _cut_or_added(
     ranks = find_ranks(store, names, config)
     if ranks is not None and (not files or any(map(is_rank_file, files))):
         return open_ranks(store, ranks, target=target, config=config)
-    if not files and is_adapter(names):
-        return open_adapter(store, config, target=target)
+    if not files:
+        from weightlint.adapters.folder import is_adapter, open_adapter
+
+        if is_adapter(names):
+            return open_adapter(store, config, target=target)
     return None
 
 

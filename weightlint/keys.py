@@ -38,7 +38,7 @@ class Keys(Config):
         return ", ".join(each)
 
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
-        """Look a key up; an array of which the items were not kept reads as that many nulls."""
+        """Look a key up; an array of which the items were not kept has its length alone."""
         del scope
         if name in self.changes:
             return True, self.changes[name]
@@ -46,7 +46,7 @@ class Keys(Config):
         if value is None:
             return False, None
         if value.type == "arr" and value.value is None:
-            return True, [None] * (value.count or 0)
+            return True, range(value.count or 0)
         return True, value.value
 
     def value(self, name: str) -> Value | None:

@@ -113,14 +113,19 @@ def _overlap(layout: Layout, overlaps: Sequence[tuple[Span, Span]]) -> Fault:
 
 def _short(layout: Layout) -> Fault:
     hit = [span.name for span in layout.spans if layout.data + span.stop > layout.size]
+    return cut_short(layout.path, hit, end=layout.end, size=layout.size)
+
+
+def cut_short(path: str, hit: Sequence[str], *, end: int, size: int) -> Fault:
+    """Say that a file of `size` bytes should end at byte `end`, and which tensors that hits."""
     return Fault(
         kind=FaultKind.TORN,
-        file=layout.path,
-        message=f"{layout.path} ends {layout.end - layout.size:,} bytes too early; "
+        file=path,
+        message=f"{path} ends {counted(end - size, 'byte')} too early; "
         f"{counted(len(hit), 'tensor')} cut off or absent",
         tensors=tuple(patterns(hit)),
-        expected=f"{layout.end:,} bytes, as its header declares",
-        found=f"{layout.size:,} bytes",
+        expected=f"{end:,} bytes, as its header declares",
+        found=f"{size:,} bytes",
         cure="download the file again: it was cut short",
     )
 

@@ -50,9 +50,10 @@ def last_save(folder: Path) -> Path:
 
 def rank_root(path: Path) -> Path | None:
     """Return the folder of all ranks where a path is that of one rank's folder or file in it."""
-    from weightlint.ranking.folder import is_rank_file
+    from weightlint.ranking.folder import is_rank_file, is_rank_folder
 
-    if path.is_file():
-        return path.parent.parent if is_rank_file(f"{path.parent.name}/{path.name}") else None
-    inside = (f"{path.name}/{each.name}" for each in path.iterdir())
-    return path.parent if any(map(is_rank_file, inside)) else None
+    folder = path.parent if path.is_file() else path
+    if not is_rank_folder(folder.name):
+        return None
+    inside = [path] if path.is_file() else folder.iterdir()
+    return folder.parent if any(is_rank_file(f"{folder.name}/{each.name}") for each in inside) else None

@@ -105,12 +105,12 @@ class Scope:
         """Return what counts where a field may be one value or an array of them."""
         if spec.items is None:
             return value
-        if not isinstance(value, list) and spec.type != "list":
+        if not isinstance(value, (list, range)) and spec.type != "list":
             return value
         wanted = self._whole(spec.items, self.number(spec.items))
         if wanted > MAX_LAYERS:
             raise BadFieldError(spec.items, f"is {wanted:,}, the limit is {MAX_LAYERS:,}")
-        if not isinstance(value, list):
+        if not isinstance(value, (list, range)):
             return [value] * wanted
         if len(value) != wanted or not value:
             raise BadFieldError(name, f"has {len(value):,} items, not {wanted:,} = {spec.items}")

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import weight_map
-from weightlint.adapters.adapter import WEIGHTS
-from weightlint.adapters.folder import open_adapter
 from weightlint.checkpoint import Checkpoint, collector_off
 from weightlint.config_file import find_config
 from weightlint.errors import UsageError, nearest
@@ -69,6 +67,9 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
     if table_of([name]) is not None:
         return open_folder(store, target=target)
     if not name.endswith((".json", ".json.gz")):
+        from weightlint.adapters.adapter import WEIGHTS
+        from weightlint.adapters.folder import open_adapter
+
         if name in WEIGHTS:
             return open_adapter(store, find_config(store), target=target)
         if is_rank_file(name):

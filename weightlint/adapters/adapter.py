@@ -95,11 +95,6 @@ class Adapter:
         return _texts(self.data.get("target_modules"))
 
     @property
-    def saved(self) -> tuple[str, ...]:
-        """Return the modules that are stored whole."""
-        return _texts(self.data.get("modules_to_save")) or ()
-
-    @property
     def dora(self) -> bool:
         """Tell whether each pair has a magnitude beside it."""
         return self.data.get("use_dora") is True

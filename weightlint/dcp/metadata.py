@@ -133,9 +133,6 @@ def contents(value: object) -> Contents:
     return found
 
 
-Places = dict[tuple[str, tuple[int, ...] | None], Place]
-
-
 def _add(found: Contents, name: str, entry: object, places: Mapping[tuple[str, Shape | None], Place]) -> None:
     try:
         found.tensors[name] = _tensor(name, entry, places)

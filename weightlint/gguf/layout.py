@@ -14,6 +14,7 @@ from weightlint.finding import counted, printable
 from weightlint.ggml import BY_NAME, IK_ONLY
 from weightlint.gguf.cursor import REWRITE
 from weightlint.index import Fault, FaultKind
+from weightlint.layout import cut_short
 from weightlint.names import patterns
 
 if TYPE_CHECKING:
@@ -69,16 +70,7 @@ def torn(layout: GgufLayout) -> Fault | None:
     if end <= layout.size:
         return None
     hit = [name for name, stop in zip(layout.names, stops, strict=True) if stop > layout.size]
-    return Fault(
-        kind=FaultKind.TORN,
-        file=layout.path,
-        message=f"{layout.path} ends {counted(end - layout.size, 'byte')} too early; "
-        f"{counted(len(hit), 'tensor')} cut off or absent",
-        tensors=tuple(patterns(hit)),
-        expected=f"{end:,} bytes, as its header declares",
-        found=f"{layout.size:,} bytes",
-        cure="download the file again: it was cut short",
-    )
+    return cut_short(layout.path, hit, end=end, size=layout.size)
 
 
 def _misplaced(layout: GgufLayout, wanted: Sequence[int], wrong: Sequence[int]) -> Fault:

@@ -52,10 +52,6 @@ class Line:
         """Tell whether the line counts for this schema under these choices."""
         return self.tags <= tags and (not self.archs or arch in self.archs)
 
-    def under(self, old: str, new: str) -> Line:
-        """Return the line with another beginning of its targets."""
-        return replace(self, targets=tuple(new + name.removeprefix(old) for name in self.targets))
-
 
 def line(
     sources: str | Sequence[str],

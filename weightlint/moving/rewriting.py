@@ -27,15 +27,13 @@ MTP = "mtp"
 
 
 def rewrite(dialect: Dialect, expected: Expected, variant: Variant) -> Expected:
-    """Return the expectation in a dialect; one without a table changes nothing.
+    """Return the expectation in a dialect that has a table.
 
     MTP layers come as a layout: there as a whole or not at all.
 
     Raises:
         DialectError: the dialect has no way of writing this model.
     """
-    if not dialect.lines:
-        return expected
     if dialect.schemas and expected.schema not in dialect.schemas:
         message = f"{dialect.title} ({dialect.name}) has no way of writing {expected.schema or 'this model'}"
         raise DialectError(message)

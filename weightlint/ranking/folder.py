@@ -37,6 +37,12 @@ def is_rank_file(path: str) -> bool:
     return any(sharding.pattern.fullmatch(path) for sharding in SHARDINGS.values())
 
 
+def is_rank_folder(name: str) -> bool:
+    """Tell whether a folder is named after a rank."""
+    forms = (sharding.folder for sharding in SHARDINGS.values())
+    return any(form is not None and form.fullmatch(name) for form in forms)
+
+
 def open_ranks(store: Store, ranks: Ranks, *, target: str, config: ConfigFile) -> Checkpoint:
     """Read the tables of all ranks of one set; files of other sets are named, not read."""
     reader = Reader(store)
@@ -63,8 +69,7 @@ def open_ranks(store: Store, ranks: Ranks, *, target: str, config: ConfigFile) -
 
 def _inside(store: Store) -> list[str]:
     """Return the files in the folders that are named after a rank."""
-    forms = [sharding.folder for sharding in SHARDINGS.values() if sharding.folder]
-    folders = [name for name in store.folders() if any(form.fullmatch(name) for form in forms)]
+    folders = filter(is_rank_folder, store.folders())
     return [f"{folder}/{name}" for folder in folders for name in store.names(folder)]
 
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from weightlint.index import Index
     from weightlint.sharding import Rank, Sharding
 
-Stage = tuple[int, int]
-"""The number of a virtual stage, and the pipeline rank."""
-
 
 def renumber(index: Index, places: Sequence[Rank], sharding: Sharding) -> Iterable[str]:
     """Return the name of every row in the whole model; `places` are the ranks by file id."""

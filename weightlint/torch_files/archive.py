@@ -16,10 +16,10 @@ from weightlint.index import Fault, FaultKind, Header
 from weightlint.pickling.machine import run
 from weightlint.torch_files.faults import SAVE, foreign, malformed, odd
 from weightlint.torch_files.header import Content, Held, header
+from weightlint.torch_files.torn import announced
 from weightlint.torch_files.types import INERT, KNOWN
 from weightlint.torch_files.zip_directory import read_archive
 from weightlint.torch_files.zip_end import BadZipError
-from weightlint.torch_torn import announced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
