@@ -106,7 +106,7 @@ ONE_FAULT: dict[str, tuple[bytes, FaultKind, str]] = {
         MALFORMED,
         "share 0 bytes",
     ),
-    "one byte short": (file({"a": entry()}, size=7), TORN, "1 bytes too early"),
+    "one byte short": (file({"a": entry()}, size=7), TORN, "1 byte too early"),
     "bytes after the end": (file({"a": entry()}, size=30), TORN, "22 bytes after"),
     "data without tensors": (file({}, size=4), TORN, "4 bytes after"),
     "ends before it begins": (file({"a": entry(offsets=(8, 0))}), MALFORMED, "[8, 0]"),
