@@ -58,7 +58,11 @@ class _Builder:
         out = Built()
         pieces: dict[str, list[Piece]] = {}
         missing: list[str] = []
+        asserted = False
         for slot in self._ordered():
+            if slot.axes and not asserted and self.site.layers:
+                self.cutter.check_heads()
+                asserted = True
             if not slot.axes and not self._is_here(slot):
                 missing.append(module_of(slot.pattern)[0] + ".")
                 continue
@@ -141,7 +145,9 @@ class _Builder:
 
     def _assembled(self, name: str, pieces: list[Piece]) -> Param:
         stack = pieces[0].is_expert
-        shape, parts = stacked(pieces, self.site.local_experts) if stack else joined(pieces, self._order(pieces))
+        shape, parts = (
+            stacked(pieces, self.site.local_experts) if stack else joined(pieces, self._order(pieces))
+        )
         return Param(
             name=name,
             shape=shape,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import tomllib
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from weightlint.errors import SchemaError
@@ -17,6 +16,7 @@ from weightlint.version import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 T = TypeVar("T")
 

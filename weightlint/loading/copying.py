@@ -161,10 +161,14 @@ class Expert:
             if found[dim] - each * at <= 0:
                 return (0,) * len(room), (*room[:dim], 0, *room[dim + 1 :]), 0
             found = (*found[:dim], each, *found[dim + 1 :])
-        small = tuple(
-            min(have, want) if back < len(found) else want
-            for back, (have, want) in enumerate(zip(found, room, strict=False))
-        ) if len(found) == len(room) else room
+        small = (
+            tuple(
+                min(have, want) if back < len(found) else want
+                for back, (have, want) in enumerate(zip(found, room, strict=False))
+            )
+            if len(found) == len(room)
+            else room
+        )
         return broadcast(found, small) or ((0,) * len(room), small, 0)
 
 

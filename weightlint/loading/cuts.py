@@ -38,6 +38,15 @@ class Cutter:
         self.family = family
         self.site = site
 
+    def check_heads(self) -> None:
+        """Refuse what the attention module asserts of the config's sizes."""
+        tp = self.site.tp
+        for it in self.family.asserts:
+            size = self.model.sizes.get(it.field)
+            if size is None or size % tp == 0 or (it.replicates and size < tp and tp % size == 0):
+                continue
+            raise Refusal(Failure(it.kind, it.text.format(size=size, ways=tp)))
+
     def piece(self, slot: Slot, param: str, part: str, fuse: Fuse | None) -> Piece:
         """Cut one slot."""
         is_expert = EXPERT.search(slot.pattern) is not None
@@ -95,7 +104,9 @@ class Cutter:
             padded = ceil_div(rows, self.family.vocab_pad * tp) * self.family.vocab_pad * tp
         room = self._share((padded, *slot.shape[1:]), 0, tp)
         copy = Vocabulary(rows, self.family.texts.vocabulary)
-        return Piece(param=param, part="", slot=slot, room=room, cutting=Cutting(0, self.site.tp_rank), copy=copy)
+        return Piece(
+            param=param, part="", slot=slot, room=room, cutting=Cutting(0, self.site.tp_rank), copy=copy
+        )
 
     def _copy(self, slot: Slot, dim: int | None, *, fused: bool, is_expert: bool, ways: int) -> Copy:
         texts = self.family.texts

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from weightlint.dtype import Shape
+if TYPE_CHECKING:
+    from weightlint.dtype import Shape
 
 
 @dataclass(frozen=True, slots=True)
