@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
+from weightlint.loading.copying import Cutting
 from weightlint.loading.cuts import Cutter, Refusal
 from weightlint.loading.model import EXPERT, TORCH, module_of
-from weightlint.loading.param import Param
+from weightlint.loading.outcome import Failure
+from weightlint.loading.param import Param, Part
 from weightlint.loading.pieces import Piece, joined, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.expected import Slot
-    from weightlint.loading.contract import Family, Fuse
+    from weightlint.loading.family import Family, Fuse
     from weightlint.loading.model import Model
-    from weightlint.loading.outcome import Failure
     from weightlint.loading.site import Site
 
 
@@ -29,17 +30,21 @@ if TYPE_CHECKING:
 class Built:
     """What one rank has: parameters by name, tied names with what they stand for, prefixes of other stages' modules.
 
-    `error` is what the constructor raises; there are no parameters then.
+    `shared` is the number of places in the stacks of experts that the shared one has. `error` is what the constructor
+    raises; there are no parameters then.
     """
 
     params: dict[str, Param] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     elsewhere: tuple[str, ...] = ()
+    shared: int = 0
     error: Failure | None = None
 
 
 def build(model: Model, family: Family, site: Site) -> Built:
     """Make the parameters of one rank."""
+    if family.refuses is not None:
+        return Built(error=Failure(family.refuses.kind, family.refuses.text))
     builder = _Builder(model, family, site)
     try:
         return builder.build()
@@ -55,14 +60,12 @@ class _Builder:
         self.cutter = Cutter(model, family, site)
 
     def build(self) -> Built:
-        out = Built()
+        out = Built(shared=self.site.shared)
         pieces: dict[str, list[Piece]] = {}
         missing: list[str] = []
-        asserted = False
         for slot in self._ordered():
-            if slot.axes and not asserted and self.site.layers:
-                self.cutter.check_heads()
-                asserted = True
+            if slot.axes and self.site.layers:
+                self.cutter.check("layers")
             if not slot.axes and not self._is_here(slot):
                 missing.append(module_of(slot.pattern)[0] + ".")
                 continue
@@ -82,9 +85,14 @@ class _Builder:
 
     def _ordered(self) -> list[Slot]:
         """Sort the slots as constructors go: the first stage's, the layers', the last stage's."""
-        slots = [slot for slot in self.model.expected.slots if not EXPERT.search(slot.pattern) or slot.axes]
+        slots = [slot for slot in self.model.expected.slots if not self._is_stacked(slot)]
         rank = {"first": 0, "last": 2}
         return sorted(slots, key=lambda slot: 1 if slot.axes else rank.get(slot.stage or "last", 2))
+
+    def _is_stacked(self, slot: Slot) -> bool:
+        """Tell whether a slot of the shared expert is one more place in the stack."""
+        shared = self.family.experts.shared
+        return bool(self.site.shared and shared) and f"{shared.module}." in slot.pattern
 
     def _is_here(self, slot: Slot) -> bool:
         """Tell whether a module outside the layers is on this stage."""
@@ -111,9 +119,12 @@ class _Builder:
             yield self._piece(slot, slot.pattern)
             return
         layers = {n for box in slot.boxes for n in box[0]}
+        here = sorted(layers.intersection(self.site.layers))
+        if here and EXPERT.search(slot.pattern):
+            self.cutter.check("experts")
         first = slot.axes[0]
         made: Piece | None = None
-        for layer in sorted(layers.intersection(self.site.layers)):
+        for layer in here:
             name = slot.pattern.replace(f"{{{first}}}", str(layer), 1)
             made = self._piece(slot, name) if made is None else made.moved(self._place(slot, name)[0])
             yield made
@@ -148,6 +159,8 @@ class _Builder:
         shape, parts = (
             stacked(pieces, self.site.local_experts) if stack else joined(pieces, self._order(pieces))
         )
+        if pieces[0].fuse is not None and pieces[0].fuse.paired:
+            parts = {"": Part((0,) * len(shape), shape, Cutting())}
         return Param(
             name=name,
             shape=shape,
@@ -185,9 +198,10 @@ class _Builder:
                 for leaf in own.names:
                     yield Param(
                         name=f"{head}.{leaf}",
-                        shape=own.shape,
+                        shape=tuple(self.site.local_experts if it == "experts" else int(it) for it in own.shape),
                         dtype=own.dtype,
                         copy=Whole(self.family.texts.plain),
                         parts={},
                         default=own.default,
+                        sound=own.sound,
                     )

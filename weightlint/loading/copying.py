@@ -11,6 +11,9 @@ from math import prod
 from weightlint.dtype import Shape
 from weightlint.loading.outcome import Failure, Fill
 
+NO_SUCH_DIMENSION = Failure("IndexError", "tuple index out of range")
+"""What Python says of `shape[dim]` where there are not so many dimensions."""
+
 Placed = tuple[Shape, Shape, int]
 """Start and shape of what is written, in the part of the parameter that the tensor is for; elements padded."""
 
@@ -29,11 +32,16 @@ class Cutting:
 
 def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
     """Cut a tensor as `torch.Tensor.narrow` does."""
+    if not shape:
+        return Failure("RuntimeError", "narrow() cannot be applied to a 0-dim tensor.")
     if dim >= len(shape):
         text = f"Dimension out of range (expected to be in range of [-{len(shape)}, {len(shape) - 1}], but got {dim})"
         return Failure("IndexError", text)
     if start > shape[dim] or length < 0:
-        return Failure("IndexError", f"start ({start}) is out of range for dimension of size {shape[dim]}")
+        size = shape[dim]
+        return Failure(
+            "IndexError", f"start out of range (expected to be in range of [-{size}, {size}], but got {start})"
+        )
     if start + length > shape[dim]:
         return Failure(
             "RuntimeError",
@@ -81,9 +89,13 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Sliced:
-    """Take the rank's piece, then ask for equal shapes; a piece beyond what is there is torch's error."""
+    """Take the rank's piece, then ask for equal shapes; a piece beyond what is there is torch's error.
+
+    `casts` is `up` where a dtype of less precision is refused, `any` where all are taken.
+    """
 
     text: str = ""
+    casts: str = "any"
 
     def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
         """Narrow, compare, copy."""
@@ -91,7 +103,9 @@ class Sliced:
         if cutting.dim is not None and cutting.dim < len(room):
             size = room[cutting.dim]
             begin = cutting.at * size
-            if cutting.short == "pad" and cutting.dim < len(found) and begin + size > found[cutting.dim]:
+            if cutting.short == "pad" and cutting.dim >= len(found):
+                return NO_SUCH_DIMENSION
+            if cutting.short == "pad" and begin + size > found[cutting.dim]:
                 taken: Shape | Failure = (*found[: cutting.dim], size, *found[cutting.dim + 1 :])
                 have = max(found[cutting.dim] - begin, 0)
                 padded = prod(room) // size * (size - have) if size else 0
@@ -135,7 +149,8 @@ class Expert:
     """One expert's matrix, of which the rank takes a piece; copied without comparing the shapes.
 
     `fits` is what is done with one of another size: `narrow` takes the piece that the parameter has room for and
-    broadcasts; `share` takes an equal share of what is there and writes only that much; `pad` fills up with zeros.
+    broadcasts; `share` takes an equal share of what is there and writes only that much; `pad` takes the same share and
+    fills up with zeros; `assign` takes it whole, as `parameter[expert] = tensor` does.
     """
 
     fits: str = "narrow"
@@ -146,12 +161,26 @@ class Expert:
         dim = cutting.dim
         if self.fits == "share":
             return self._share(found, room, dim, cutting.at)
+        if self.fits == "pad":
+            return self._pad(found, room, dim)
+        if self.fits == "assign":
+            return _assigned(found, room)
         if dim is not None and found:
             taken = narrow(found, dim, cutting.at * room[dim], room[dim])
             if isinstance(taken, Failure):
                 return taken
             found = taken
         return broadcast(found, room) or ((0,) * len(room), room, 0)
+
+    def _pad(self, found: Shape, room: Shape, dim: int | None) -> Placed | Failure:
+        if dim is None:
+            return broadcast(found, room) or ((0,) * len(room), room, 0)
+        if dim >= len(found):
+            return NO_SUCH_DIMENSION
+        each = found[dim] // self.ways
+        found = (*found[:dim], each, *found[dim + 1 :])
+        small = (*room[:dim], each, *room[dim + 1 :]) if len(found) == len(room) and each < room[dim] else room
+        return broadcast(found, small) or ((0,) * len(room), small, prod(room) - prod(small))
 
     def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure:
         if dim is not None and found:
@@ -170,6 +199,24 @@ class Expert:
             else room
         )
         return broadcast(found, small) or ((0,) * len(room), small, 0)
+
+
+def _assigned(found: Shape, room: Shape) -> Placed | Failure:
+    """Set a whole region; dimensions of 1 in front do not count."""
+    while len(found) > len(room) and found[0] == 1:
+        found = found[1:]
+    if len(found) > len(room):
+        text = "expand(torch.FloatTensor{{{}}}, size={}): the number of sizes provided ({}) must be greater or equal to the number of dimensions in the tensor ({})"
+        return Failure("RuntimeError", text.format([*found], [*room], len(room), len(found)))
+    for back in range(1, len(found) + 1):
+        have, want = found[-back], room[-back]
+        if have not in (1, want):
+            text = (
+                f"The expanded size of the tensor ({want}) must match the existing size ({have}) at non-singleton "
+                f"dimension {len(room) - back}.  Target sizes: {[*room]}.  Tensor sizes: {[*found]}"
+            )
+            return Failure("RuntimeError", text)
+    return (0,) * len(room), room, 0
 
 
 Copy = Whole | Sliced | Vocabulary | Expert

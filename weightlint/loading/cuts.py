@@ -13,9 +13,13 @@ from weightlint.loading.pieces import Piece
 if TYPE_CHECKING:
     from weightlint.dtype import Shape
     from weightlint.expected import Slot
-    from weightlint.loading.contract import Family, Fuse
+    from weightlint.loading.family import Family, Fuse
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
+    from weightlint.loading.ways import Way
+
+
+EIGHT_BITS = frozenset({"F8_E4M3"})
 
 
 class Refusal(Exception):  # noqa: N818 -- what the framework does, no error of ours
@@ -38,14 +42,16 @@ class Cutter:
         self.family = family
         self.site = site
 
-    def check_heads(self) -> None:
-        """Refuse what the attention module asserts of the config's sizes."""
-        tp = self.site.tp
+    def check(self, before: str) -> None:
+        """Refuse what a module, `layers` or `experts`, asserts of the config's sizes."""
         for it in self.family.asserts:
             size = self.model.sizes.get(it.field)
-            if size is None or size % tp == 0 or (it.replicates and size < tp and tp % size == 0):
+            if it.before != before or size is None:
                 continue
-            raise Refusal(Failure(it.kind, it.text.format(size=size, ways=tp)))
+            ways = {"tp": self.site.tp, "moe_tp": self.site.moe_tp, "ep": self.site.tp // self.site.moe_tp}[it.by]
+            fits = size >= ways if it.at_least else size % ways == 0
+            if not fits and not (it.replicates and size < ways and ways % size == 0):
+                raise Refusal(Failure(it.kind, it.text.format(size=size, ways=ways)))
 
     def piece(self, slot: Slot, param: str, part: str, fuse: Fuse | None) -> Piece:
         """Cut one slot."""
@@ -54,20 +60,22 @@ class Cutter:
         if slot.cut == "vocab" and slot.kind != "scale":
             return self._rows_of_table(slot, param)
         weight = self.model.weights.get(slot.of or "", slot)
-        cut = self._share(weight.shape, dim, ways)
+        way = self._way(slot, dim, fuse)
+        uneven = self.family.experts.uneven if is_expert else way.uneven if way else None
+        cut = self._share(weight.shape, dim, ways, uneven)
         block = self.model.block if slot.kind == "scale" else None
         room = _in_blocks(cut, block) if block else cut
+        fused = fuse is not None and not fuse.paired
         if not block:
-            self._check_blocks(slot, cut, dim, fused=fuse is not None, is_expert=is_expert)
-        short = fuse.short if fuse else "error"
-        cutting = Cutting(0 if fuse and dim is None else dim, at, short)
+            self._check_blocks(slot, cut, dim, fused=fused, is_expert=is_expert)
+        cutting = Cutting(0 if fuse and dim is None else dim, at, way.short if way else "error")
         return Piece(
             param=param,
             part=part,
             slot=slot,
             room=room,
             cutting=cutting,
-            copy=self._copy(slot, dim, fused=fuse is not None, is_expert=is_expert, ways=ways),
+            copy=Expert(self.family.experts.fits, ways) if is_expert else self._copy(slot, dim, way, fused=fused),
             fuse=fuse,
             is_expert=is_expert,
             weight_rows=cut[0] if block else 0,
@@ -88,11 +96,11 @@ class Cutter:
             return dim, heads, rank // max(tp // heads, 1)
         return dim, tp, rank
 
-    def _share(self, shape: Shape, dim: int | None, ways: int) -> Shape:
+    def _share(self, shape: Shape, dim: int | None, ways: int, uneven: str | None = None) -> Shape:
         if dim is None or ways == 1:
             return shape
         if shape[dim] % ways:
-            text = self.family.texts.divide.format(size=shape[dim], ways=ways)
+            text = (self.family.texts.divide if uneven is None else uneven).format(size=shape[dim], ways=ways)
             raise Refusal(Failure("AssertionError", text))
         return (*shape[:dim], shape[dim] // ways, *shape[dim + 1 :])
 
@@ -108,22 +116,35 @@ class Cutter:
             param=param, part="", slot=slot, room=room, cutting=Cutting(0, self.site.tp_rank), copy=copy
         )
 
-    def _copy(self, slot: Slot, dim: int | None, *, fused: bool, is_expert: bool, ways: int) -> Copy:
+    def _way(self, slot: Slot, dim: int | None, fuse: Fuse | None) -> Way | None:
+        """Find what the contract says of the kind of module that a slot belongs to."""
+        of = fuse.into if fuse and not fuse.paired else self._kind(slot, dim)
+        quantised = slot.kind == "scale" or slot.dtypes == EIGHT_BITS
+        fitting = (it for it in self.family.ways if of in it.of and it.quantised in (None, quantised))
+        return next(fitting, None)
+
+    def _kind(self, slot: Slot, dim: int | None) -> str:
+        if dim is not None:
+            return "row" if dim else "column"
+        if slot.kind == "bias":
+            return "row"
+        is_matrix = slot.kind in ("linear", "router", "scale") and len(slot.shape) > 1
+        return "router" if slot.kind == "router" else "replicated" if is_matrix else "plain"
+
+    def _copy(self, slot: Slot, dim: int | None, way: Way | None, *, fused: bool) -> Copy:
         texts = self.family.texts
-        if is_expert:
-            return Expert(self.family.experts.fits, ways)
-        if fused or dim is not None:
-            return Sliced(texts.sliced)
+        if fused or dim is not None or slot.kind == "bias":
+            return Sliced(way.text, way.casts) if way else Sliced(texts.sliced)
+        if way is not None:
+            return Whole(way.text, lifts_scalar=way.lifts)
         if slot.kind in ("linear", "router", "scale") and len(slot.shape) > 1:
             return Whole(texts.replicated, lifts_scalar=True)
-        if slot.kind == "bias":
-            return Sliced(texts.sliced)
         return Whole(texts.plain)
 
     def _check_blocks(self, slot: Slot, cut: Shape, dim: int | None, *, fused: bool, is_expert: bool) -> None:
         """Refuse a share that ends inside a block of the quantisation."""
         block = self.model.block
-        if block is None or slot.dtypes != frozenset({"F8_E4M3"}):
+        if block is None or slot.dtypes != EIGHT_BITS:
             return
         texts, tp = self.family.texts, self.site.tp
         if is_expert:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from weightlint.loading.building import Built, build
 from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
+from weightlint.loading.site import seated
 from weightlint.loading.steps import expert_name, made
 from weightlint.loading.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weightlint.loading.contract import Family
+    from weightlint.loading.family import Family
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
     from weightlint.loading.steps import Step, Tensor
@@ -23,7 +24,11 @@ class Loader:
     """A family's load function on one rank."""
 
     def __init__(self, model: Model, family: Family, site: Site) -> None:
+        site = seated(site, model, family)
         self.built: Built = build(model, family, site)
+        self.after: Failure | None = None
+        if family.after is not None and not (family.after.when == "stages" and site.first and site.last):
+            self.after = Failure(family.after.kind, family.after.text)
         experts = family.experts
         pattern = expert_name((experts.gate, experts.up, experts.down))
         self._scopes: list[tuple[View, list[Step]]] = [
@@ -35,7 +40,14 @@ class Loader:
         ]
 
     def feed(self, tensor: Tensor) -> Outcome:
-        """Say what becomes of one tensor."""
+        """Say what becomes of one tensor; what waits for others is forgotten where one fails."""
+        outcome = self._fed(tensor)
+        if isinstance(outcome, Failure):
+            for view, _ in self._scopes:
+                view.held.clear()
+        return outcome
+
+    def _fed(self, tensor: Tensor) -> Outcome:
         for view, steps in self._scopes:
             if not tensor.name.startswith(view.prefix):
                 continue
@@ -51,9 +63,14 @@ class Loader:
 
 @dataclass
 class Load:
-    """What one rank ends up with. `outcomes` are in reading order; `written` are the regions of each parameter."""
+    """What one rank ends up with.
+
+    `outcomes` are in reading order, `written` are the regions of each parameter with their elements; `after` is what is
+    raised when all is read.
+    """
 
     built: Built
+    after: Failure | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     written: dict[str, dict[tuple[tuple[int, ...], tuple[int, ...]], int]] = field(default_factory=dict)
 
@@ -64,8 +81,22 @@ class Load:
 
     @property
     def never_written(self) -> list[str]:
-        """Parameters that no tensor fills and that have no sound default."""
+        """Parameters that no tensor fills, without those that are not asked for."""
         return [n for n, p in self.built.params.items() if n not in self.written and not p.default]
+
+    @property
+    def uninitialised(self) -> list[str]:
+        """Those of the parameters never written whose values serve for nothing."""
+        return [name for name in self.never_written if not self.built.params[name].sound]
+
+    @property
+    def zeroed(self) -> dict[str, int]:
+        """Elements that the loader sets to zero because a tensor ends before them, by parameter."""
+        out: dict[str, int] = {}
+        for it in self.outcomes.values():
+            if isinstance(it, Fill) and it.padded:
+                out[it.param] = out.get(it.param, 0) + it.padded
+        return out
 
     @property
     def partly_written(self) -> dict[str, tuple[int, int]]:
@@ -84,10 +115,12 @@ def load(model: Model, family: Family, site: Site, tensors: Iterable[Tensor]) ->
     out = Load(loader.built)
     if loader.built.error is not None:
         return out
+    out.after = loader.after
     for tensor in tensors:
         outcome = loader.feed(tensor)
         out.outcomes[tensor.name] = outcome
         if isinstance(outcome, Fill):
             regions = out.written.setdefault(outcome.param, {})
             regions[outcome.start, outcome.shape] = outcome.elements
+            out.outcomes.update(dict.fromkeys(outcome.beside, outcome))
     return out

@@ -14,13 +14,14 @@ class Fill:
     """A slice of a runtime parameter is written: `shape` elements from `start` on, both row-major.
 
     `shape` has no dimension for the expert where `start` has one. `padded` are the elements beyond what the
-    tensor has, which the loader sets to zero.
+    tensor has, which the loader sets to zero. `beside` are tensors that came before and are written by the same copy.
     """
 
     param: str
     start: Shape
     shape: Shape
     padded: int = 0
+    beside: tuple[str, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -45,6 +46,13 @@ class Failure:
 
     kind: str
     text: str
+
+    def of_dtypes(self, param: str, tensor: str) -> Failure:
+        """Put torch's names of the dtypes in where the text has `{param_dtype}` and `{tensor_dtype}`."""
+        if "_dtype}" not in self.text:
+            return self
+        text = self.text.replace("{param_dtype}", f"torch.{param}")
+        return Failure(self.kind, text.replace("{tensor_dtype}", f"torch.{tensor}"))
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}" if self.text else self.kind

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from weightlint.loading.copying import Cutting, narrow, placed
+from weightlint.loading.casting import refused
+from weightlint.loading.copying import Cutting, Sliced, narrow, placed
 from weightlint.loading.outcome import Failure, Fill
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Part:
 class Param:
     """One parameter: `parts` by the name of the projection, `""` where it is not made of several.
 
-    `kind` is the slot's. `default` tells that it has a sound value even if nothing is loaded into it.
+    `kind` is the slot's. `default` tells that it is not asked for, `sound` that it has a value that serves even if
+    nothing is loaded into it.
     """
 
     name: str
@@ -39,19 +41,24 @@ class Param:
     parts: Mapping[str, Part]
     kind: str = "param"
     default: bool = False
+    sound: bool = False
 
     @property
     def elements(self) -> int:
         """Number of elements."""
         return prod(self.shape)
 
-    def take(self, found: Shape, part: str = "") -> Fill | Failure:
-        """Copy a tensor of this shape into a part, as the framework would."""
+    def take(self, found: Shape, part: str = "", dtype: str = "") -> Fill | Failure:
+        """Copy a tensor of this shape and dtype into a part, as the framework would."""
         at = self.parts[part]
         for dim, (start, size) in enumerate(zip(at.offset, at.room, strict=True)):
             if start + size > self.shape[dim]:
                 return narrow(self.shape, dim, start, size)  # type: ignore[return-value] # always refused here
-        return placed(self.name, at.offset, self.copy.place(found, at.room, at.cutting))
+        result = placed(self.name, at.offset, self.copy.place(found, at.room, at.cutting))
+        if isinstance(result, Failure):
+            return result.of_dtypes(self.dtype, dtype)
+        is_strict = isinstance(self.copy, Sliced) and self.copy.casts == "up"
+        return (refused(self.dtype, dtype) if is_strict else None) or result
 
     def take_expert(self, found: Shape, part: str, slot: int) -> Fill | Failure:
         """Copy one expert's matrix into the rank's `slot`."""

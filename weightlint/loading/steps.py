@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 from weightlint.errors import SchemaError
+from weightlint.loading.naming import MtpStep, RangeStep, RenameStep, SkipStep, StageStep
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
@@ -34,81 +35,6 @@ class Step(Protocol):
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
         """Decide, or hand on the name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipStep:
-    """Pass over names that contain, begin or end with a text; with `unless_param` only if there is no such parameter."""
-
-    why: str
-    contains: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
-    suffixes: tuple[str, ...] = ()
-    unless_param: bool = False
-    warns: str = ""
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare texts."""
-        del tensor
-        hit = (
-            any(text in name for text in self.contains)
-            or name.startswith(self.prefixes)
-            or name.endswith(self.suffixes)
-        )
-        if hit and not (self.unless_param and view.param(name) is not None):
-            return Skip(self.why, self.warns.replace("{name}", name))
-        return name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MtpStep:
-    """Pass over the MTP layers that the config declares, where their names begin with one of these."""
-
-    prefixes: tuple[str, ...]
-    field: str = "num_nextn_predict_layers"
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare the number of the layer."""
-        del tensor
-        for layer in view.mtp_layers(self.field):
-            if name.startswith(tuple(f"{prefix}{layer}." for prefix in self.prefixes)):
-                return Skip("mtp")
-        return name
-
-
-@dataclass(frozen=True, slots=True)
-class StageStep:
-    """Pass over what belongs to another pipeline stage."""
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare with the modules that this stage has a placeholder for."""
-        del tensor
-        return Skip("stage") if view.is_elsewhere(name) else name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RangeStep:
-    """Pass over layers outside the stage's range by their number, whatever the model has."""
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare the number of the layer with the range of the stage."""
-        del tensor
-        number = view.layer_number(name)
-        return Skip("stage") if number is not None and number not in view.layers else name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenameStep:
-    """Replace texts, each where it first stands."""
-
-    texts: Mapping[str, str]
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Replace."""
-        del tensor, view
-        for old, new in self.texts.items():
-            name = name.replace(old, new, 1)
-        return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,14 +90,18 @@ class FuseStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertStep:
-    """Give a routed expert's projection its place in the stack; a number beyond the config's matches nothing."""
+    """Give a routed expert's projection its place in the stack; a number beyond the config's matches nothing.
+
+    `missing` is what comes where there is no such parameter: `raise` a KeyError, go `on` with the new name, or `skip`.
+    """
 
     bias_back: bool = False
+    missing: str = "raise"
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
         """Find the expert's number and projection in the name."""
         found = view.expert.search(name)
-        if found is None or int(found[1]) >= view.model.experts:
+        if found is None or int(found[1]) >= view.experts:
             return name
         experts = view.family.experts
         into = "w2" if found[2] == experts.down else "w13"
@@ -182,7 +112,7 @@ class ExpertStep:
         if param is None:
             if self.bias_back and mapped.endswith(("_bias", ".bias")):
                 return mapped
-            return view.key_error(mapped)
+            return {"on": mapped, "skip": Skip("unknown")}.get(self.missing) or view.key_error(mapped)
         return view.copied_expert(param, tensor, found[2], int(found[1]))
 
 
@@ -223,6 +153,10 @@ def _kind(do: str) -> Any:
         from weightlint.loading.tree import TreeStep
 
         return TreeStep
+    if do in ("pair", "share"):
+        from weightlint.loading.joining import PairStep, ShareStep
+
+        return {"pair": PairStep, "share": ShareStep}[do]
     return STEPS.get(do)
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
-    import re
-
     from weightlint.loading.building import Built
-    from weightlint.loading.contract import Family
+    from weightlint.loading.family import Family
     from weightlint.loading.model import Model
     from weightlint.loading.param import Param
     from weightlint.loading.site import Site
     from weightlint.loading.steps import Tensor
+
+
+LAYER = re.compile(r"layers\.(\d{1,9})\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class Alias:
 
 @dataclass(frozen=True)
 class View:
-    """One module's side of a rank. `holds` is the framework's class name of the module."""
+    """One module's side of a rank.
+
+    `holds` is the framework's class name of the module, `held` are tensors that wait for others.
+    """
 
     built: Built
     model: Model
@@ -42,6 +47,12 @@ class View:
     expert: re.Pattern[str]
     prefix: str = ""
     holds: str = ""
+    held: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def experts(self) -> int:
+        """Number of experts that have a place in the stack, the shared one's among them."""
+        return self.model.experts + self.built.shared
 
     @property
     def layers(self) -> range:
@@ -85,9 +96,8 @@ class View:
 
     def layer_number(self, name: str) -> int | None:
         """Return the number after `layers.`, as the framework reads it."""
-        before, found, tail = name.partition("layers.")
-        number = tail.partition(".")[0]
-        return int(number) if found and number.isdigit() and not before.endswith("_") else None
+        found = LAYER.search(name)
+        return int(found[1]) if found else None
 
     def mtp_layers(self, field: str) -> range | tuple[int, ...]:
         """Return the numbers of the MTP layers, as the framework's config class tells."""
@@ -98,7 +108,9 @@ class View:
 
     def copied(self, param: Param, tensor: Tensor, part: str = "") -> Outcome:
         """Copy a tensor into a parameter or a part of it."""
-        return param.take(tensor.shape, part) if part in param.parts else param.take_fused(tensor.shape)
+        if part not in param.parts:
+            return param.take_fused(tensor.shape)
+        return param.take(tensor.shape, part, tensor.dtype)
 
     def copied_expert(self, param: Param, tensor: Tensor, part: str, expert: int) -> Outcome:
         """Copy an expert's matrix into its places, if the rank has any."""

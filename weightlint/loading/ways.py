@@ -1,0 +1,33 @@
+"""What the modules of a framework do with a tensor, by kind of module, and what a family refuses: parts of a contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How modules of one kind take a tensor.
+
+    `of` are kinds (`column`, `row`, `replicated`, `router`, `plain`) or names of fused parameters; `quantised` narrows
+    them to modules under block scales, or to the others. `text` are the words of the assertion on shapes, `uneven` those
+    where a size does not divide. `short` is `pad` where a tensor that ends early is filled up with zeros, `casts` is
+    `up` where a dtype of less precision is refused, and `lifts` tells that a tensor without dimensions counts as one of 1.
+    """
+
+    of: tuple[str, ...]
+    quantised: bool | None = None
+    text: str = ""
+    uneven: str | None = None
+    short: str = "error"
+    casts: str = "any"
+    lifts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raises:
+    """An exception that does not depend on the checkpoint; `when` is `stages` where it needs several of them."""
+
+    kind: str
+    text: str = ""
+    when: str = ""
