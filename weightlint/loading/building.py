@@ -192,7 +192,7 @@ class _Builder:
         modules = dict.fromkeys(module_of(name)[0] for name in params)
         heads = dict.fromkeys(module.rpartition(".")[0] for module in modules)
         for own in self.family.own:
-            if own.when == "quantised" and self.model.block is None:
+            if own.when and (own.when == "quantised") != (self.model.block is not None):
                 continue
             for head in (head for head in heads if head.endswith(own.module)):
                 for leaf in own.names:

@@ -24,6 +24,7 @@ from weightlint.loading.family import (
     Shared,
     Texts,
 )
+from weightlint.loading.fault import Fault
 from weightlint.loading.ways import Raises, Way
 from weightlint.version import within
 
@@ -36,12 +37,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One framework's families; `recorded` are the releases that they were held against."""
+    """One framework's families and known faults; `recorded` are the releases that they were held against.
+
+    `unknown` gives for a schema the releases that do not know its architecture.
+    """
 
     loader: str
     says: str
     recorded: tuple[str, ...]
     families: tuple[Family, ...]
+    faults: tuple[Fault, ...] = ()
+    unknown: Mapping[str, str] | None = None
 
     def family(self, arch: str, version: str, *, expert_parallel: bool = False) -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
@@ -114,6 +120,8 @@ def parse(table: Mapping[str, Any], source: str) -> Contract:
         says=table["says"],
         recorded=tuple(table.get("recorded", ())),
         families=tuple(families),
+        faults=tuple(_made(Fault, row, f"{source}: {row.get('name')}") for row in table.get("fault", ())),
+        unknown=dict(table.get("unknown", {})),
     )
 
 

@@ -44,7 +44,8 @@ class Experts:
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
     way of `copying.Expert`. `shared` tells when the shared expert is one more slot, None for never; `uneven` are the
-    words where the ranks do not divide an expert.
+    words where the ranks do not divide an expert. `over` is `tp` where experts are dealt to the ranks of tp whatever
+    the degree of expert parallelism.
     """
 
     path: str = ""
@@ -53,6 +54,7 @@ class Experts:
     down: str = "down_proj"
     fits: str = "narrow"
     uneven: str | None = None
+    over: str = "ep"
     shared: Shared | None = None
 
 
@@ -117,11 +119,13 @@ class Texts:
 class Completeness:
     """What the framework's own check after loading asks for; nothing where `kinds` is empty.
 
-    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model.
+    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model. `text` is what
+    it says, with `{names}`.
     """
 
     kinds: tuple[str, ...] = ()
     quantised: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

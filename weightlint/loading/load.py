@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.loading.building import Built, build
 from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
-from weightlint.loading.site import seated
+from weightlint.loading.site import placed, seated
 from weightlint.loading.steps import expert_name, made
 from weightlint.loading.view import View
 
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from weightlint.loading.steps import Step, Tensor
 
 
+AFTER = "(after the last key)"
+"""What stands for the tensor where the loader raises when all are read."""
+
+
 class Loader:
     """A family's load function on one rank."""
 
     def __init__(self, model: Model, family: Family, site: Site) -> None:
-        site = seated(site, model, family)
+        site = seated(placed(site, model, family), model, family)
         self.built: Built = build(model, family, site)
         self.after: Failure | None = None
         if family.after is not None and not (family.after.when == "stages" and site.first and site.last):
@@ -77,7 +81,8 @@ class Load:
     @property
     def errors(self) -> dict[str, Failure]:
         """What is raised, tensor by tensor, if the load went on after each."""
-        return {name: it for name, it in self.outcomes.items() if isinstance(it, Failure)}
+        out = {name: it for name, it in self.outcomes.items() if isinstance(it, Failure)}
+        return out if self.after is None else {**out, AFTER: self.after}
 
     @property
     def never_written(self) -> list[str]:

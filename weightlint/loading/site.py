@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+    from weightlint.plan import Rank
+    from weightlint.spread import Spread
 
     from weightlint.loading.family import Family
     from weightlint.loading.model import Model
@@ -27,7 +30,7 @@ class Site:
     moe_tp_rank: int = 0
     first: bool = True
     last: bool = True
-    layers: range = range(0)
+    layers: Collection[int] = range(0)
     experts: Mapping[int, tuple[int, ...]]
     shared: int = 0
 
@@ -37,10 +40,46 @@ class Site:
         return sum(map(len, self.experts.values()))
 
 
-def seated(site: Site, model: Model, family: Family) -> Site:
-    """Return the place that a family's modules make of a rank: all layers where it knows no stages, and the shared expert's."""
+def site_of(spread: Spread, rank: Rank, *, pipelined: bool = True) -> Site:
+    """Find where a rank of a plan stands; without `pipelined` every stage has all layers."""
+    plan = spread.plan
+    mine = spread.stages[rank.pp] if pipelined else tuple(range(spread.layers))
+    dealt = spread.dealt[spread.position("ep", rank)] if spread.experts else ()
+    places: dict[int, tuple[int, ...]] = {}
+    for slot, expert in enumerate(dealt):
+        places[expert] = (*places.get(expert, ()), slot)
+    return Site(
+        tp=plan.tp,
+        tp_rank=rank.tp,
+        moe_tp=spread.degree("etp"),
+        moe_tp_rank=spread.position("etp", rank),
+        first=rank.pp == 0,
+        last=rank.pp == plan.pp - 1,
+        layers=_run(mine),
+        experts=places,
+    )
+
+
+def _run(layers: tuple[int, ...]) -> Collection[int]:
+    """Write layers as a range where they are one."""
+    if layers and layers == tuple(range(layers[0], layers[-1] + 1)):
+        return range(layers[0], layers[-1] + 1)
+    return frozenset(layers)
+
+
+def placed(site: Site, model: Model, family: Family) -> Site:
+    """Return what a family makes of a rank's place: all layers where it knows no stages, experts by rank of tp."""
     if not family.pipelined:
         site = replace(site, first=True, last=True, layers=range(model.layers))
+    if family.experts.over != "tp":
+        return site
+    share = model.experts // site.tp
+    mine = range(site.tp_rank * share, (site.tp_rank + 1) * share)
+    return replace(site, moe_tp=1, moe_tp_rank=0, experts={expert: (n,) for n, expert in enumerate(mine)})
+
+
+def seated(site: Site, model: Model, family: Family) -> Site:
+    """Add the shared expert's places, where it is loaded into the stack of the routed ones."""
     shared = family.experts.shared
     if shared is None or any(model.sizes.get(field) != size for field, size in shared.where.items()):
         return site

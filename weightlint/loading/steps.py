@@ -56,7 +56,7 @@ class FuseStep:
         """Replace the projection's name by the parameter's, and copy."""
         sign = "." if self.dot else ""
         for fuse in view.family.fuse:
-            if self.names and fuse.into not in self.names:
+            if fuse.paired or (self.names and fuse.into not in self.names):
                 continue
             for part in fuse.parts:
                 if sign + part not in name or self._is_left(name, view):

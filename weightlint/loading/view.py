@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from weightlint.loading.building import Built
     from weightlint.loading.family import Family
     from weightlint.loading.model import Model
@@ -55,7 +57,7 @@ class View:
         return self.model.experts + self.built.shared
 
     @property
-    def layers(self) -> range:
+    def layers(self) -> Collection[int]:
         """Layers of the stage."""
         return self.site.layers
 
