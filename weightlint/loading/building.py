@@ -92,7 +92,7 @@ class _Builder:
     def _is_stacked(self, slot: Slot) -> bool:
         """Tell whether a slot of the shared expert is one more place in the stack."""
         shared = self.family.experts.shared
-        return bool(self.site.shared and shared) and f"{shared.module}." in slot.pattern
+        return shared is not None and self.site.shared > 0 and f"{shared.module}." in slot.pattern
 
     def _is_here(self, slot: Slot) -> bool:
         """Tell whether a module outside the layers is on this stage."""
@@ -190,18 +190,19 @@ class _Builder:
         from weightlint.loading.copying import Whole
 
         modules = dict.fromkeys(module_of(name)[0] for name in params)
-        heads = dict.fromkeys(module.rpartition(".")[0] for module in modules)
+        heads = dict.fromkeys((*(module.rpartition(".")[0] for module in modules), *modules))
         for own in self.family.own:
             if own.when and (own.when == "quantised") != (self.model.block is not None):
                 continue
             for head in (head for head in heads if head.endswith(own.module)):
                 for leaf in own.names:
+                    shape = tuple(self.site.local_experts if it == "experts" else int(it) for it in own.shape)
                     yield Param(
                         name=f"{head}.{leaf}",
-                        shape=tuple(self.site.local_experts if it == "experts" else int(it) for it in own.shape),
+                        shape=shape,
                         dtype=own.dtype,
                         copy=Whole(self.family.texts.plain),
-                        parts={},
+                        parts={"": Part((0,) * len(shape), shape, Cutting())},
                         default=own.default,
                         sound=own.sound,
                     )

@@ -50,4 +50,6 @@ def promoted(first: str, second: str) -> Failure | None:
     if first == second or not {first, second}.intersection(EIGHT_BITS):
         return None
     names = f"{SCALARS.get(first, first)} and {SCALARS.get(second, second)}"
-    return Failure("RuntimeError", f"Promotion for Float8 Types is not supported, attempted to promote {names}")
+    return Failure(
+        "RuntimeError", f"Promotion for Float8 Types is not supported, attempted to promote {names}"
+    )

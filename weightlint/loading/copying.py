@@ -40,7 +40,8 @@ def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
     if start > shape[dim] or length < 0:
         size = shape[dim]
         return Failure(
-            "IndexError", f"start out of range (expected to be in range of [-{size}, {size}], but got {start})"
+            "IndexError",
+            f"start out of range (expected to be in range of [-{size}, {size}], but got {start})",
         )
     if start + length > shape[dim]:
         return Failure(
@@ -179,7 +180,9 @@ class Expert:
             return NO_SUCH_DIMENSION
         each = found[dim] // self.ways
         found = (*found[:dim], each, *found[dim + 1 :])
-        small = (*room[:dim], each, *room[dim + 1 :]) if len(found) == len(room) and each < room[dim] else room
+        small = (
+            (*room[:dim], each, *room[dim + 1 :]) if len(found) == len(room) and each < room[dim] else room
+        )
         return broadcast(found, small) or ((0,) * len(room), small, prod(room) - prod(small))
 
     def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure:

@@ -48,7 +48,9 @@ class Cutter:
             size = self.model.sizes.get(it.field)
             if it.before != before or size is None:
                 continue
-            ways = {"tp": self.site.tp, "moe_tp": self.site.moe_tp, "ep": self.site.tp // self.site.moe_tp}[it.by]
+            ways = {"tp": self.site.tp, "moe_tp": self.site.moe_tp, "ep": self.site.tp // self.site.moe_tp}[
+                it.by
+            ]
             fits = size >= ways if it.at_least else size % ways == 0
             if not fits and not (it.replicates and size < ways and ways % size == 0):
                 raise Refusal(Failure(it.kind, it.text.format(size=size, ways=ways)))
@@ -75,7 +77,9 @@ class Cutter:
             slot=slot,
             room=room,
             cutting=cutting,
-            copy=Expert(self.family.experts.fits, ways) if is_expert else self._copy(slot, dim, way, fused=fused),
+            copy=Expert(self.family.experts.fits, ways)
+            if is_expert
+            else self._copy(slot, dim, way, fused=fused),
             fuse=fuse,
             is_expert=is_expert,
             weight_rows=cut[0] if block else 0,

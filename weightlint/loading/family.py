@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from weightlint.loading.ways import Raises, Way
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from weightlint.loading.ways import Raises, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

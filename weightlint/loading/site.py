@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from weightlint.plan import Rank
-    from weightlint.spread import Spread
-
     from weightlint.loading.family import Family
     from weightlint.loading.model import Model
+    from weightlint.plan import Rank
+    from weightlint.spread import Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,9 @@ class ExpertStep:
         if param is None:
             if self.bias_back and mapped.endswith(("_bias", ".bias")):
                 return mapped
-            return {"on": mapped, "skip": Skip("unknown")}.get(self.missing) or view.key_error(mapped)
+            if self.missing == "raise":
+                return view.key_error(mapped)
+            return mapped if self.missing == "on" else Skip("unknown")
         return view.copied_expert(param, tensor, found[2], int(found[1]))
 
 
