@@ -13,7 +13,6 @@ from weightlint.expected import Presence
 from weightlint.loading.copying import Cutting
 from weightlint.loading.cuts import Cutter, Refusal
 from weightlint.loading.model import EXPERT, TORCH, module_of
-from weightlint.loading.outcome import Failure
 from weightlint.loading.param import Param, Part
 from weightlint.loading.pieces import Piece, joined, stacked
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from weightlint.expected import Slot
     from weightlint.loading.family import Family, Fuse
     from weightlint.loading.model import Model
+    from weightlint.loading.outcome import Failure
     from weightlint.loading.site import Site
 
 
@@ -43,8 +43,6 @@ class Built:
 
 def build(model: Model, family: Family, site: Site) -> Built:
     """Make the parameters of one rank."""
-    if family.refuses is not None:
-        return Built(error=Failure(family.refuses.kind, family.refuses.text))
     builder = _Builder(model, family, site)
     try:
         return builder.build()

@@ -54,6 +54,8 @@ class Cutter:
             fits = size >= ways if it.at_least else size % ways == 0
             if not fits and not (it.replicates and size < ways and ways % size == 0):
                 raise Refusal(Failure(it.kind, it.text.format(size=size, ways=ways)))
+        if before == "experts" and self.family.refuses is not None:
+            raise Refusal(Failure(self.family.refuses.kind, self.family.refuses.text))
 
     def piece(self, slot: Slot, param: str, part: str, fuse: Fuse | None) -> Piece:
         """Cut one slot."""

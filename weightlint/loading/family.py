@@ -29,13 +29,16 @@ class Shared:
     """When the shared expert is loaded into the stack of the routed ones, behind the last of them.
 
     `module` is its name; `where` are the values of config fields that it takes. Not where experts are parallel, unless
-    `with_ep`; `per_rank` where each rank of tp adds a copy.
+    `with_ep`; `per_rank` where each rank of tp adds a copy. `gathers` are the tensors that must all be there before
+    anything is copied, `gathers_plain` those of a model that is not quantised.
     """
 
     module: str
     where: Mapping[str, int]
     with_ep: bool = False
     per_rank: bool = False
+    gathers: tuple[str, ...] = ()
+    gathers_plain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,8 +147,8 @@ class Family:
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
     parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
     where every rank builds all layers. `scopes` are tried in order, the longest prefix first. With `expert_parallel` it
-    holds only where experts are parallel. `refuses` is what the constructor raises whatever the config, `after` what
-    comes after the last tensor.
+    holds only where experts are parallel. `refuses` is what the constructor of the experts raises whatever the config,
+    `after` what comes after the last tensor.
     """
 
     name: str

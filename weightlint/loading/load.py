@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.loading.building import Built, build
+from weightlint.loading.gathering import missed, reordered
 from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
 from weightlint.loading.site import placed, seated
 from weightlint.loading.steps import expert_name, made
@@ -14,7 +15,7 @@ from weightlint.loading.view import View
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weightlint.loading.family import Family
+    from weightlint.loading.family import Family, Shared
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
     from weightlint.loading.steps import Step, Tensor
@@ -28,6 +29,7 @@ class Loader:
     """A family's load function on one rank."""
 
     def __init__(self, model: Model, family: Family, site: Site) -> None:
+        self.model = model
         site = seated(placed(site, model, family), model, family)
         self.built: Built = build(model, family, site)
         self.after: Failure | None = None
@@ -78,6 +80,13 @@ class Load:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     written: dict[str, dict[tuple[tuple[int, ...], tuple[int, ...]], int]] = field(default_factory=dict)
 
+    def note(self, tensor: Tensor, outcome: Outcome) -> None:
+        """Note what became of a tensor, and of those that waited for it."""
+        self.outcomes[tensor.name] = outcome
+        if isinstance(outcome, Fill):
+            self.written.setdefault(outcome.param, {}).update(outcome.regions)
+            self.outcomes.update(dict.fromkeys(outcome.beside, outcome))
+
     @property
     def errors(self) -> dict[str, Failure]:
         """What is raised, tensor by tensor, if the load went on after each."""
@@ -100,7 +109,7 @@ class Load:
         out: dict[str, int] = {}
         for it in self.outcomes.values():
             if isinstance(it, Fill) and it.padded:
-                out[it.param] = out.get(it.param, 0) + it.padded
+                out[it.param] = out.get(it.param, 0) + it.padded * it.copies
         return out
 
     @property
@@ -115,17 +124,30 @@ class Load:
 
 
 def load(model: Model, family: Family, site: Site, tensors: Iterable[Tensor]) -> Load:
-    """Feed every tensor to the load function of one rank."""
+    """Feed every tensor to the load function of one rank; one that gathers them first stops at what it does not find."""
     loader = Loader(model, family, site)
     out = Load(loader.built)
     if loader.built.error is not None:
         return out
-    out.after = loader.after
+    shared = family.experts.shared if loader.built.shared else None
+    if shared is not None and shared.gathers:
+        _gather(loader, shared, list(tensors), out)
+        return out
+    outcome: Outcome | None = None
     for tensor in tensors:
         outcome = loader.feed(tensor)
-        out.outcomes[tensor.name] = outcome
-        if isinstance(outcome, Fill):
-            regions = out.written.setdefault(outcome.param, {})
-            regions[outcome.start, outcome.shape] = outcome.elements
-            out.outcomes.update(dict.fromkeys(outcome.beside, outcome))
+        out.note(tensor, outcome)
+    out.after = None if isinstance(outcome, Failure) else loader.after
     return out
+
+
+def _gather(loader: Loader, shared: Shared, tensors: list[Tensor], out: Load) -> None:
+    out.outcomes.update({tensor.name: Skip("unread") for tensor in tensors})
+    out.after = missed(shared, loader.model, out.outcomes.keys())
+    if out.after is not None:
+        return
+    for tensor in reordered(shared, loader.model, tensors):
+        outcome = loader.feed(tensor)
+        out.note(tensor, outcome)
+        if isinstance(outcome, Failure):
+            return

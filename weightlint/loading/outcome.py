@@ -14,7 +14,8 @@ class Fill:
     """A slice of a runtime parameter is written: `shape` elements from `start` on, both row-major.
 
     `shape` has no dimension for the expert where `start` has one. `padded` are the elements beyond what the
-    tensor has, which the loader sets to zero. `beside` are tensors that came before and are written by the same copy.
+    tensor has, which the loader sets to zero. `beside` are tensors that came before and are written by the same copy. Experts in
+    `copies` places are written to that many, from `start` on.
     """
 
     param: str
@@ -22,6 +23,7 @@ class Fill:
     shape: Shape
     padded: int = 0
     beside: tuple[str, ...] = ()
+    copies: int = 1
 
     @property
     def elements(self) -> int:
@@ -29,7 +31,16 @@ class Fill:
         total = 1
         for size in self.shape:
             total *= size
-        return total + self.padded
+        return (total + self.padded) * self.copies
+
+    @property
+    def regions(self) -> dict[tuple[Shape, Shape], int]:
+        """Start and shape of each region that is written, with the number of elements that have a value afterwards."""
+        if self.copies == 1:
+            return {(self.start, self.shape): self.elements}
+        first, *rest = self.start
+        each = self.elements // self.copies
+        return {((first + n, *rest), self.shape): each for n in range(self.copies)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Site:
     @property
     def local_experts(self) -> int:
         """Number of places for experts."""
-        return sum(map(len, self.experts.values()))
+        return len({place for places in self.experts.values() for place in places})
 
 
 def site_of(spread: Spread, rank: Rank, *, pipelined: bool = True) -> Site:
@@ -70,20 +70,28 @@ def placed(site: Site, model: Model, family: Family) -> Site:
     """Return what a family makes of a rank's place: all layers where it knows no stages, experts by rank of tp."""
     if not family.pipelined:
         site = replace(site, first=True, last=True, layers=range(model.layers))
-    if family.experts.over != "tp":
-        return site
-    share = model.experts // site.tp
-    mine = range(site.tp_rank * share, (site.tp_rank + 1) * share)
-    return replace(site, moe_tp=1, moe_tp_rank=0, experts={expert: (n,) for n, expert in enumerate(mine)})
+    return _dealt(site, model.experts) if family.experts.over == "tp" else site
 
 
 def seated(site: Site, model: Model, family: Family) -> Site:
-    """Add the shared expert's places, where it is loaded into the stack of the routed ones."""
-    shared = family.experts.shared
+    """Add the shared expert's places, where it is loaded into the stack of the routed ones; its tensors fill them all."""
+    shared, count = family.experts.shared, model.experts
     if shared is None or any(model.sizes.get(field) != size for field, size in shared.where.items()):
         return site
     if site.tp > site.moe_tp and not shared.with_ep:
         return site
     copies = site.tp if shared.per_rank else 1
-    behind = {model.experts + n: (site.local_experts + n,) for n in range(copies)}
-    return replace(site, experts={**site.experts, **behind}, shared=copies)
+    if family.experts.over == "tp":
+        site = _dealt(site, count + copies)
+    else:
+        more = {count + n: (site.local_experts + n,) for n in range(copies)}
+        site = replace(site, experts={**site.experts, **more})
+    every = tuple(place for expert, (place,) in site.experts.items() if expert >= count)
+    return replace(site, experts={**site.experts, count: every}, shared=copies)
+
+
+def _dealt(site: Site, experts: int) -> Site:
+    """Deal experts to the ranks of tp in a row."""
+    share = experts // site.tp
+    mine = range(site.tp_rank * share, (site.tp_rank + 1) * share)
+    return replace(site, moe_tp=1, moe_tp_rank=0, experts={expert: (n,) for n, expert in enumerate(mine)})

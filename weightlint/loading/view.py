@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from weightlint.loading.outcome import Failure, Outcome, Skip
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -119,4 +119,7 @@ class View:
         slots = self.site.experts.get(expert, ())
         if not slots:
             return Skip("expert")
-        return param.take_expert(tensor.shape, part, slots[0])
+        result = param.take_expert(tensor.shape, part, slots[0])
+        if self.built.shared > 1 and len(slots) > 1 and isinstance(result, Fill):
+            return replace(result, copies=len(slots))
+        return result
