@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected, Slot
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
+    from weightlint.limits.refusal import Refusal
     from weightlint.loader import Release
     from weightlint.names import Coord
     from weightlint.plan import Plan
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
+    from weightlint.spread import Spread
     from weightlint.wording import Wording
 
 
@@ -108,6 +110,8 @@ class Case:
                 return "only an index file was given: no headers, so no dtypes and shapes"
             case Need.CONFIG if self.config is None:
                 return f"no {self.checkpoint.config_path}; give one with --config FILE"
+            case Need.PLAN if self.plan is None:
+                return "no plan given"
             case Need.EXPECTED if self.spelling is None:
                 return self.unexpanded
         return None
@@ -118,6 +122,25 @@ class Case:
         ranks = self.checkpoint.ranks
         odd = {Slip.WORLD, Slip.FOREIGN}
         return ranks is not None and bool(ranks.missing or odd & {lapse.slip for lapse in self.lapses})
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """The plan laid over the expectation, None where one of them is not known."""
+        from weightlint.spread import Spread
+
+        if self.plan is None or self.plain is None:
+            return None
+        spelt = self.spelling is not None and (self.spelling.native or self.spelling.dialect.name == "hf")
+        return Spread(self.plan, self.joined.expected if spelt else self.plain, self.loader)
+
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What the plan breaks on."""
+        from weightlint.grain import grain
+        from weightlint.limits.gathered import gather
+
+        table = self.config.quantization if self.config is not None else None
+        return gather(self.spread, grain(table)) if self.spread is not None else ()
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

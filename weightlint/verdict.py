@@ -13,6 +13,7 @@ from weightlint.drawer import Drawer
 from weightlint.errors import WeightlintError
 from weightlint.finding import Place, Skip, counted
 from weightlint.names import natural
+from weightlint.rule import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +38,8 @@ def judge(
     skips: dict[Skip, None] = {}
     rules = sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code))
     for case, rule in itertools.product(cases, rules):
+        if Need.PLAN in rule.needs and case.plan is None:
+            continue
         lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
         said = [] if lacking is not None else list(_speak(case, rule))
         if _wanted(rule, select, ignore):
