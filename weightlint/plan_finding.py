@@ -6,9 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
-from weightlint.grain import grain
-from weightlint.limits.gathered import gather
-from weightlint.spread import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,6 +87,10 @@ def _with_tp(plan: Plan, tp: int) -> Plan:
 
 
 def _holds(case: Case, plan: Plan, code: str) -> bool:
+    from weightlint.grain import grain
+    from weightlint.limits.gathered import gather
+    from weightlint.spread import Spread
+
     assert case.spread is not None
     table = case.config.quantization if case.config is not None else None
     refusals = gather(Spread(plan, case.spread.expected, case.loader), grain(table))

@@ -11,9 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
-from weightlint.gpu import shown
 from weightlint.rule import Need, Rule
-from weightlint.weights import masses, stage_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
 
 def check(case: Case) -> Iterator[Finding]:
     """Weigh every stage, unless the plan breaks on something else already."""
+    from weightlint.weights import masses, stage_bytes
+
     gpu, spread = case.running.gpu, case.spread
     if gpu is None or spread is None or any(it.level is Level.ERROR for it in case.refusals):
         return
@@ -37,6 +37,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _finding(case: Case, stages: set[int], size: int, level: Level) -> Finding:
+    from weightlint.gpu import shown
+
     gpu, plan, spread = case.running.gpu, case.plan, case.spread
     assert gpu is not None
     assert plan is not None
