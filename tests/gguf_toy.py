@@ -178,12 +178,14 @@ def llama(layers: int = 2, *, type_: str = "F16") -> GgufFile:
 
 
 def write(recipe: dict[str, Any], folder: Path) -> None:
-    """Write a model as a recipe asks: in parts, with keys, tensors and offsets changed."""
+    """Write a model as a recipe asks: its first tensors alone, in parts, with keys, tensors and offsets changed."""
     whole = llama()
     if "model" in recipe:
         from gguf_models import model
 
         whole = model(recipe["model"])
+    if "first" in recipe:
+        whole = replace(whole, tensors=whole.tensors[: recipe["first"]])
     for edit in recipe.get("tensors", ()):
         whole = replace(whole, tensors=list(_edited(whole.tensors, edit)))
     parts = Split(whole, recipe["parts"]).parts if "parts" in recipe else [whole]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import struct
 import zipfile
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,24 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
             return replace(
                 made, tensors=[replace(t, name=edit["to"]) if t.name == name else t for t in made.tensors]
             )
+        case "reword":
+            assert any(edit["old"] in tensor.name for tensor in made.tensors), edit["old"]
+            return replace(
+                made,
+                tensors=[replace(t, name=t.name.replace(edit["old"], edit["new"])) for t in made.tensors],
+            )
+        case "regroup":
+            return replace(
+                made,
+                tensors=[replace(t, name=re.sub(edit["old"], edit["new"], t.name)) for t in made.tensors],
+            )
+        case "companion":
+            beside = [
+                companion(t, edit["end"], edit["dtype"], edit["shape"])
+                for t in made.tensors
+                if _hit(t.name, str(name))
+            ]
+            return replace(made, tensors=[*made.tensors, *beside])
         case "prefix":
             return replace(made, tensors=[replace(t, name=edit["text"] + t.name) for t in made.tensors])
         case "unprefix":
@@ -218,12 +238,14 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
     return replace(made, after=[*made.after, edit])
 
 
+def companion(weight: Tensor, end: str, dtype: str, shape: list[int | str]) -> Tensor:
+    """Return a tensor that goes with a weight; `rows` in its shape stands for the weight's own."""
+    sizes = tuple(weight.shape[0] if size == "rows" else int(size) for size in shape)
+    return Tensor(weight.name + end, dtype, sizes, weight.shard)
+
+
 def _hit(name: str, wanted: str) -> bool:
-    return (
-        name == wanted
-        or (wanted.startswith("*") and name.endswith(wanted[1:]))
-        or (wanted.endswith("*") and name.startswith(wanted[:-1]))
-    )
+    return fnmatchcase(name, wanted)
 
 
 def damage(folder: Path, edit: dict[str, Any]) -> None:
