@@ -99,3 +99,9 @@ def grouped(index: Index) -> list[Group]:
             parts[index.kind_ids[row]][coord] = row
         out += [Group(index, template, index.kinds[kind_id], part) for kind_id, part in parts.items()]
     return out
+
+
+def tensors(index: Index) -> list[Tensor]:
+    """List the tensors of a checkpoint in order of reading: file by file, in each as its header has them."""
+    kinds = [(kind.shape or (), TORCH.get(kind.dtype or "", kind.dtype or "")) for kind in index.kinds]
+    return [Tensor(name, *kinds[kind_id]) for name, kind_id in zip(index.names, index.kind_ids, strict=True)]
