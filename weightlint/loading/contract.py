@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from weightlint.errors import SchemaError
+from weightlint.loading.fault import Fault
 from weightlint.version import within
 
 if TYPE_CHECKING:
@@ -101,11 +102,13 @@ class Texts:
 class Completeness:
     """What the framework's own check after loading asks for; nothing where `kinds` is empty.
 
-    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model.
+    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model. `text` is what
+    it says, with `{names}`.
     """
 
     kinds: tuple[str, ...] = ()
     quantised: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +150,17 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One framework's families; `recorded` are the releases that they were held against."""
+    """One framework's families and known faults; `recorded` are the releases that they were held against.
+
+    `unknown` gives for a schema the releases that do not know its architecture.
+    """
 
     loader: str
     says: str
     recorded: tuple[str, ...]
     families: tuple[Family, ...]
+    faults: tuple[Fault, ...] = ()
+    unknown: Mapping[str, str] | None = None
 
     def family(self, arch: str, version: str) -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
@@ -221,6 +229,8 @@ def parse(table: Mapping[str, Any], source: str) -> Contract:
         says=table["says"],
         recorded=tuple(table.get("recorded", ())),
         families=tuple(families),
+        faults=tuple(_made(Fault, row, f"{source}: {row.get('name')}") for row in table.get("fault", ())),
+        unknown=dict(table.get("unknown", {})),
     )
 
 
