@@ -1,7 +1,7 @@
 """A recipe becomes a checkpoint: a toy of some architecture, changed as the recipe's edits say.
 
-Keys of a recipe: `arch` and `config` give the toy, `sizes` change fields before its tensors are made, `edits`
-damage it; `dialect`, `form`, `adapter`, `cut`, `dcp` and `gguf` say how it is spelt and stored.
+Keys of a recipe: `arch` and `config` give the toy, `sizes` change fields before its tensors are made, `fused`
+takes the schema's other layout, `edits` damage it; `dialect`, `form`, `adapter`, `cut`, `dcp` and `gguf` say how it is spelt and stored.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def write(asked: dict[str, Any], folder: Path) -> None:
 def _made(asked: dict[str, Any]) -> Toy:
     """Return the toy with every edit but those of files."""
     table = config(asked["config"]) | asked.get("sizes", {})
-    made = toy(asked["arch"], table, shards=asked.get("shards", 3))
+    made = toy(asked["arch"], table, shards=asked.get("shards", 3), fused=asked.get("fused", False))
     if "dialect" in asked:
         dialect = DIALECTS[asked["dialect"]["name"]]
         written = dialect.rewrite(

@@ -1,7 +1,8 @@
 """Failures that people met in public, each rebuilt as small as it goes.
 
 A file of `incidents/` covers one or more issues of one rule. Each of its cases is a recipe (recipes.py), the
-options of `check`, the codes that must come out (none for what must stay silent) and words of the messages.
+options of `check`, a plan where it is more than degrees, the codes that must come out (none for what must stay
+silent) and words of the messages.
 `not_built.toml` lists the issues that no checkpoint of ours can show, with the reason.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from recipes import write
 
+from weightlint import plan_file
 from weightlint.api import check
 
 FOLDER = Path(__file__).parent / "incidents"
@@ -47,10 +49,13 @@ CASES = [(name, at) for name, incident in INCIDENTS.items() for at in range(len(
 def test_incident(name: str, at: int, tmp_path: Path) -> None:
     asked = INCIDENTS[name]["case"][at]
     write(asked, tmp_path / "ckpt")
-    options = {
+    options: dict[str, Any] = {
         key: str(tmp_path / "ckpt" / value) if key == "config" else value
         for key, value in asked.get("check", {}).items()
     }
+    if "plan" in asked:
+        (tmp_path / "plan.json").write_text(json.dumps(asked["plan"]))
+        options["plan"] = plan_file.read(str(tmp_path / "plan.json"))
     report = check(str(tmp_path / "ckpt" / asked.get("target", "")), **options)
     said = [f"{it.code} {it.message}; {it.expected}; {it.found}; {it.cure}" for it in report.findings]
     assert [finding.code for finding in report.findings] == asked["codes"], said

@@ -128,9 +128,14 @@ def expected_of(arch: str, config: dict[str, Any]) -> Expected:
     return expected
 
 
-def toy(arch: str, config: dict[str, Any], *, shards: int = 3) -> Toy:
-    """Return the toy that holds exactly what a schema requires."""
-    slots = [slot for slot in expected_of(arch, config).slots if slot.need is not Presence.TIED]
+def toy(arch: str, config: dict[str, Any], *, shards: int = 3, fused: bool = False) -> Toy:
+    """Return the toy that holds exactly what a schema requires, `fused` with its experts stacked."""
+    expected = expected_of(arch, config)
+    for layout in expected.layouts if fused else ():
+        expected = expected.choose(
+            layout, frozenset(coord[:1] for slot in layout.slots for coord in slot.coords())
+        )
+    slots = [slot for slot in expected.slots if slot.need is not Presence.TIED]
     flat = [(name, slot) for slot in slots for name in slot.names()]
     tensors = [
         Tensor(
@@ -261,6 +266,10 @@ def damage(folder: Path, edit: dict[str, Any]) -> None:
             path.unlink()
         case "write":
             path.write_text(edit["text"])
+        case "move":
+            path.rename(folder / edit["to"])
+        case "reindex":
+            path.write_text(path.read_text().replace(edit["old"], edit["new"]))
         case "copy":
             shutil.copy(path, folder / edit["to"])
         case "swap":

@@ -17,7 +17,7 @@ from weightlint.join import join
 from weightlint.key_faults import still
 from weightlint.keys import Keys
 from weightlint.names import fold
-from weightlint.renames import are_renamed
+from weightlint.renames import renamed
 from weightlint.schema import load
 from weightlint.scope import Scope
 from weightlint.suspects import suspects
@@ -104,7 +104,7 @@ def _renamed(case: Case, explained: frozenset[str]) -> bool:
         template: {coord: row for coord, row in rows.items() if names[row] not in explained}
         for template, rows in ledger.extra.items()
     }
-    return are_renamed(case.index, {template: rows for template, rows in left.items() if rows}, missing)
+    return renamed(case.index, {template: rows for template, rows in left.items() if rows}, missing) > 0
 
 
 def _optional(joined: Joined) -> frozenset[str]:

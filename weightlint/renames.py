@@ -92,6 +92,7 @@ def _paired(slot: str, other: str, rows: Mapping[Coord, int]) -> dict[Coord, Coo
     return {(*coord[: extra - 1], *coord[extra:]): coord for coord in rows}
 
 
-def are_renamed(index: Index, extra: Extra, missing: Mapping[Slot, set[Coord]]) -> bool:
-    """Tell whether any of these missing tensors is there under another name."""
-    return any(mate(index, extra, slot, coords) for slot, coords in missing.items() if coords)
+def renamed(index: Index, extra: Extra, missing: Mapping[Slot, set[Coord]]) -> int:
+    """Count the missing tensors that are there under another name."""
+    mates = (mate(index, extra, slot, coords) for slot, coords in missing.items() if coords)
+    return sum(len(it.coords) for it in mates if it is not None)

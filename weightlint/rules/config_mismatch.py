@@ -16,6 +16,7 @@ from weightlint.conversion import contradictions, other_architecture
 from weightlint.finding import Level, Place
 from weightlint.keys import Keys
 from weightlint.refit import explained_by, symptoms
+from weightlint.renames import renamed
 from weightlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -142,7 +143,13 @@ def _other_architecture(case: Case) -> Finding | None:
     if best is not None and 2 * fits[best] < before:
         return _foreign(case, best, before - fits[best])
     lost = 2 * case.joined.unmet > case.joined.expected.count
-    return _foreign(case, seen[0], before) if lost and seen else None
+    if (
+        not lost
+        or not seen
+        or 2 * renamed(case.index, case.ledger.extra, case.ledger.missing) > case.joined.unmet
+    ):
+        return None
+    return _foreign(case, seen[0], before)
 
 
 def _foreign(case: Case, name: str, count: int) -> Finding:
