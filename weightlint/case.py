@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
     from weightlint.config import Config, FieldError
     from weightlint.expected import Expected, Slot
+    from weightlint.finding import Finding
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
     from weightlint.loader import Release
+    from weightlint.loading.prediction import Prediction
     from weightlint.names import Coord
     from weightlint.plan import Plan
     from weightlint.quant import Quant
@@ -52,6 +54,7 @@ class Case:
     `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
     run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
+    `told` are the findings of the rules that have spoken.
     """
 
     checkpoint: Checkpoint
@@ -70,6 +73,7 @@ class Case:
     beside: Keys | None = None
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
+    told: list[Finding] = field(default_factory=list)
 
     @property
     def index(self) -> Index:
@@ -88,6 +92,13 @@ class Case:
     def wording(self) -> Wording:
         """Return the words for this kind of checkpoint."""
         return GGUF if isinstance(self.config, Keys) else CONFIG
+
+    @cached_property
+    def prediction(self) -> Prediction | str:
+        """What the loader will do with each tensor on each rank, or why that is not known."""
+        from weightlint.loading.prediction import predict
+
+        return predict(self)
 
     def refit(self) -> Refit | None:
         """Find the config field that, with another value, would explain most of the ledger."""
@@ -110,6 +121,10 @@ class Case:
                 return f"no {self.checkpoint.config_path}; give one with --config FILE"
             case Need.EXPECTED if self.spelling is None:
                 return self.unexpanded
+            case Need.LOADER if self.loader is None:
+                return "no --loader given"
+            case Need.PREDICTION if isinstance(self.prediction, str):
+                return self.prediction
         return None
 
     @property

@@ -79,6 +79,17 @@ class Survey:
         return [part for part in self.parts if isinstance(part.outcome, Failure)]
 
     @property
+    def first_failure(self) -> tuple[int, Alike] | None:
+        """What raises first: its row in the index, and the tensors that fare alike."""
+        found = [
+            (min(it.group.rows[coord] for coord in it.coords), at) for at, it in enumerate(self.failures)
+        ]
+        if not found:
+            return None
+        row, at = min(found)
+        return row, self.failures[at]
+
+    @property
     def lacking(self) -> dict[str, tuple[int, int]]:
         """Parameters of which elements stay unwritten, with the numbers written and in all."""
         out: dict[str, tuple[int, int]] = {}
