@@ -69,8 +69,7 @@ class Rest:
         """Yield what raises though nothing is wrong with the tensors."""
         for sort in self.prediction.sorts:
             for alike in sort.survey.failures:
-                names, rows = alike.group.index.names, alike.group.rows
-                coords = [coord for coord in alike.coords if names[rows[coord]] not in self._names]
+                coords = [it for it in alike.coords if alike.group.name(it) not in self._names]
                 if coords:
                     yield sort, alike, coords
 

@@ -66,7 +66,7 @@ class Prediction:
     @cached_property
     def groups(self) -> list[Group]:
         """The checkpoint's tensors."""
-        return grouped(self.case.index)
+        return grouped(self.case.index, self.case.joined if self.case.spelling else None)
 
     @cached_property
     def spread(self) -> Spread:

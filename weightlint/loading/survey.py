@@ -14,7 +14,7 @@ from weightlint.loading.load import Loader
 from weightlint.loading.outcome import Failure, Fill, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from weightlint.dtype import Shape
     from weightlint.loading.building import Built
@@ -33,7 +33,7 @@ class Row:
     """
 
     layer: int | None
-    coords: Sequence[Coord]
+    coords: Collection[Coord]
     whole: bool = False
     at: int = 0
     among: Mapping[int, object] | None = None
@@ -81,9 +81,7 @@ class Survey:
     @property
     def first_failure(self) -> tuple[int, Alike] | None:
         """What raises first: its row in the index, and the tensors that fare alike."""
-        found = [
-            (min(it.group.rows[coord] for coord in it.coords), at) for at, it in enumerate(self.failures)
-        ]
+        found = [(min(map(it.group.row, it.coords)), at) for at, it in enumerate(self.failures)]
         if not found:
             return None
         row, at = min(found)

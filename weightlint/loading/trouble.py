@@ -35,7 +35,7 @@ def troubles(rest: Rest) -> Iterator[Trouble]:
     """Yield what raises, in reading order of the first tensor of each family."""
     found: dict[tuple[str, str], tuple[Group, set[Coord], dict[Rank, None], Failure]] = {}
     for sort, alike, coords in rest.failures():
-        first = min(coords, key=alike.group.rows.__getitem__)
+        first = min(coords, key=alike.group.row)
         outcome = sort.survey.loader.feed(alike.group.tensor(first))
         if not isinstance(outcome, Failure):
             continue
@@ -49,11 +49,11 @@ def troubles(rest: Rest) -> Iterator[Trouble]:
 
 
 def _trouble(group: Group, coords: set[Coord], ranks: dict[Rank, None], failure: Failure) -> Trouble:
-    row, first = min((group.rows[coord], coord) for coord in coords)
+    row, first = min((group.row(coord), coord) for coord in coords)
     return Trouble(
         text=str(failure).rstrip("."),
         kind=failure.kind,
-        sample=group.index.names[group.rows[first]],
+        sample=group.name(first),
         tensors=tuple(brace(pieces(group.template), coords)),
         ranks=rank_patterns(ranks),
         count=len(coords),

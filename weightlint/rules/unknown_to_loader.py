@@ -29,14 +29,17 @@ if TYPE_CHECKING:
 def check(case: Case) -> Iterator[Finding]:
     """Ask for the architecture first, then for faults."""
     release = case.loader
-    contract = contract_of(release) if release else None
-    if release is None or contract is None:
+    if release is None:
+        return
+    prediction = case.prediction
+    contract = contract_of(release) if isinstance(prediction, str) else prediction.contract
+    if contract is None:
         return
     span = (contract.unknown or {}).get(case.arch or "")
     if span and release.within(span):
         yield _unknown(case, release, span)
-    elif not isinstance(case.prediction, str):
-        yield from _faults(case.prediction, case)
+    elif not isinstance(prediction, str):
+        yield from _faults(prediction, case)
 
 
 def _unknown(case: Case, release: Release, span: str) -> Finding:
