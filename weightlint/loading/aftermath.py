@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 FOLLOWED = ("WL2", "WL3", "WL4")
 """Beginnings of the codes of findings that a loader has its way with."""
-WHOLE = frozenset({"WL203", "WL303", "WL401"})
-"""Findings about names, config or quantisation as a whole, from which all else that a loader meets may follow."""
+WHOLE = frozenset({"WL203", "WL205", "WL303", "WL401"})
+"""Findings about names, layout, config or quantisation as a whole, from which all else that a loader meets may follow."""
 
 
 def with_fates(prediction: Prediction, findings: Sequence[Finding]) -> Iterator[Finding]:
