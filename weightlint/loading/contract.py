@@ -6,32 +6,31 @@ A contract file is TOML or JSON (`schemas/_meta/contract.schema.json`); the buil
 
 from __future__ import annotations
 
-import json
-import tomllib
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from weightlint.errors import SchemaError
 from weightlint.version import within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fuse:
     """Matrices that stand one above the other in one parameter, in this order.
 
-    `when` is a name of the schema's that must be there; where one of the parts is not expected at all, the others
-    keep their own parameters. `short` is `pad` where a part that ends early is filled up with zeros.
+    Where one of the parts is not expected at all, the others keep their own parameters. `short` is `pad` where a part
+    that ends early is filled up with zeros. `whole` says that the checkpoint has the parts in one tensor of the
+    parameter's name. `blocks` is false where the places of block scales are counted in rows of the weight.
+    `holds` is the framework's class of the module, if that reads its tensors itself.
     """
 
     into: str
     parts: tuple[str, ...]
     short: str = "error"
+    whole: bool = False
+    blocks: bool = True
+    holds: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +38,8 @@ class Experts:
     """Routed experts, stacked: `path` is what follows `experts.` in the parameters' names.
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
-    way of `copying.Expert`. `fused_shared` is the class of config for which the shared expert is one more slot.
+    way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
+    one, 0 where such a share is refused; `text` is the assertion's where the share itself is no whole number.
     """
 
     path: str = ""
@@ -47,6 +47,39 @@ class Experts:
     up: str = "up_proj"
     down: str = "down_proj"
     fits: str = "narrow"
+    refine: int = 0
+    text: str = ""
+    rounds: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omit:
+    """Tensors of the schema for which the framework makes no parameter.
+
+    Those whose names end with one of `ends`, unless the config has one of the values of `unless`.
+    """
+
+    ends: tuple[str, ...]
+    unless: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantised:
+    """Which weights a framework quantises if the config declares FP8 with one scale per block.
+
+    `lists` are the keys of the quantisation table of which the first that is not empty names the modules left
+    plain, `fused` the parameters whose parts are looked up there one by one. Modules whose names end with one of
+    `nameless` are looked up nowhere, routers only with `routers`, experts only with `experts`. `text` is of the
+    exception where only some parts of a fused parameter are in the list.
+    """
+
+    lists: tuple[str, ...] = ()
+    fused: tuple[str, ...] = ()
+    nameless: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    routers: bool = False
+    experts: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +106,14 @@ class Retype:
 class Assertion:
     """A size of the config that must divide, checked while the model is built.
 
-    `field` must be a multiple of tp; with `replicates` it may be a divisor of it as well.
+    `field` must be a multiple of tp; with `replicates` it may be a divisor of it as well; with `least` it must only not
+    be smaller. It is checked before the first tensor of a layer whose name contains `at`.
     """
 
     field: str
     replicates: bool = False
+    least: bool = False
+    at: str = ""
     kind: str = "AssertionError"
     text: str = ""
 
@@ -123,7 +159,9 @@ class Family:
 
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
     parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
-    where every rank builds all layers. `scopes` are tried in order, the longest prefix first.
+    where every rank builds all layers. `scopes` are tried in order, the longest prefix first. `bare` are ends of modules
+    of torch's own classes. `order` are texts of names in the order in which a layer builds its modules, where that
+    is not the schema's. `classes` are the framework's class names where they are not those of the config.
     """
 
     name: str
@@ -131,6 +169,10 @@ class Family:
     versions: str = ""
     fuse: tuple[Fuse, ...] = ()
     experts: Experts = Experts()
+    omit: tuple[Omit, ...] = ()
+    quantised: Quantised = Quantised()
+    bare: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     own: tuple[Own, ...] = ()
     dtypes: tuple[Retype, ...] = ()
     asserts: tuple[Assertion, ...] = ()
@@ -142,7 +184,27 @@ class Family:
     pipelined: bool = True
     vocab_pad: int = 64
     traits: frozenset[str] = frozenset()
-    defaults: Mapping[str, int] = None  # type: ignore[assignment] # filled in by `made`
+    defaults: Mapping[str, int] = None  # type: ignore[assignment] # filled in by the reader of the file
+    classes: Mapping[str, str] = None  # type: ignore[assignment] # filled in by the reader of the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A fault of the framework itself that a sound checkpoint meets.
+
+    It is in releases within `versions`, for schemas in `archs`, all where empty. `when` are conditions: `quant` is the name
+    of a quant, `tied` whether the head is tied, `pp` and `tp` a degree of more than 1, `mtp` whether the config declares
+    MTP layers. `says` is what happens, `cure` the way out, `url` where it is told.
+    """
+
+    name: str
+    versions: str
+    says: str
+    cure: str
+    url: str
+    archs: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    when: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +215,7 @@ class Contract:
     says: str
     recorded: tuple[str, ...]
     families: tuple[Family, ...]
+    faults: tuple[Fault, ...] = ()
 
     def family(self, arch: str, version: str) -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
@@ -161,80 +224,3 @@ class Contract:
         """
         fitting = (it for it in reversed(self.families) if arch in it.archs and within(version, it.versions))
         return next(fitting, None)
-
-
-_NESTED: dict[str, type[Any]] = {
-    "fuse": Fuse,
-    "experts": Experts,
-    "own": Own,
-    "dtypes": Retype,
-    "asserts": Assertion,
-    "texts": Texts,
-    "completeness": Completeness,
-    "scopes": Scope,
-}
-
-
-def _made(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Build a record from a table, nested ones as well; lists become tuples.
-
-    Raises:
-        SchemaError: a key that the record does not have.
-    """
-    known = {field.name for field in fields(cls)}  # type: ignore[arg-type] # all are dataclasses
-    if unknown := sorted(table.keys() - known):
-        message = f"{where}: unknown key {unknown[0]}"
-        raise SchemaError(message)
-    values = {key: _value(key, value, where) for key, value in table.items()}
-    if cls is Family:
-        values["defaults"] = dict(table.get("defaults", {}))
-        values["traits"] = frozenset(table.get("traits", ()))
-    return cls(**values)
-
-
-def _value(key: str, value: Any, where: str) -> Any:
-    kind = _NESTED.get(key)
-    if kind is not None:
-        if isinstance(value, dict):
-            return _made(kind, value, f"{where}.{key}")
-        return tuple(_made(kind, row, f"{where}.{key}") for row in value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def parse(table: Mapping[str, Any], source: str) -> Contract:
-    """Build a contract from its table.
-
-    A family may say `like = "NAME"`: it is then that family with what it says itself in place of the other's.
-
-    Raises:
-        SchemaError: a key is missing or unknown.
-    """
-    made: dict[str, Mapping[str, Any]] = {}
-    families = []
-    for row in table.get("family", ()):
-        base = made.get(row.get("like", ""), {})
-        whole = {**base, **{key: value for key, value in row.items() if key != "like"}}
-        made[whole["name"]] = whole
-        families.append(_made(Family, whole, f"{source}: {whole['name']}"))
-    return Contract(
-        loader=table["loader"],
-        says=table["says"],
-        recorded=tuple(table.get("recorded", ())),
-        families=tuple(families),
-    )
-
-
-def load(path: Path) -> Contract:
-    """Read a contract file, TOML or JSON.
-
-    Raises:
-        SchemaError: it cannot be read or is none.
-    """
-    try:
-        raw = path.read_bytes()
-        text = raw.decode()
-        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return parse(table, str(path))
-    except (OSError, ValueError, KeyError) as error:
-        message = f"{path} is no contract: {error}"
-        raise SchemaError(message) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.loading.building import Built, build
-from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
+from weightlint.loading.outcome import Failure, Outcome, Skip, written
 from weightlint.loading.steps import expert_name, made
 from weightlint.loading.view import View
 
@@ -87,7 +87,6 @@ def load(model: Model, family: Family, site: Site, tensors: Iterable[Tensor]) ->
     for tensor in tensors:
         outcome = loader.feed(tensor)
         out.outcomes[tensor.name] = outcome
-        if isinstance(outcome, Fill):
-            regions = out.written.setdefault(outcome.param, {})
-            regions[outcome.start, outcome.shape] = outcome.elements
+        for fill in written(outcome):
+            out.written.setdefault(fill.param, {})[fill.start, fill.shape] = fill.elements
     return out

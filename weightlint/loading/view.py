@@ -91,7 +91,7 @@ class View:
 
     def mtp_layers(self, field: str) -> range | tuple[int, ...]:
         """Return the numbers of the MTP layers, as the framework's config class tells."""
-        if self.model.mtp or field in self.model.given:
+        if self.model.mtp or field in self.model.config:
             return self.model.mtp
         first = self.model.layers
         return range(first, first + self.family.defaults.get(field, 0))

@@ -1,0 +1,110 @@
+"""Reading a contract file, TOML or JSON."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from weightlint.errors import SchemaError
+from weightlint.loading.contract import (
+    Assertion,
+    Completeness,
+    Contract,
+    Experts,
+    Family,
+    Fault,
+    Fuse,
+    Omit,
+    Own,
+    Quantised,
+    Retype,
+    Scope,
+    Texts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+T = TypeVar("T")
+
+_NESTED: dict[str, type[Any]] = {
+    "fuse": Fuse,
+    "experts": Experts,
+    "omit": Omit,
+    "quantised": Quantised,
+    "own": Own,
+    "dtypes": Retype,
+    "asserts": Assertion,
+    "texts": Texts,
+    "completeness": Completeness,
+    "scopes": Scope,
+}
+
+
+def _made(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Build a record from a table, nested ones as well; lists become tuples.
+
+    Raises:
+        SchemaError: a key that the record does not have.
+    """
+    known = {field.name for field in fields(cls)}  # type: ignore[arg-type] # all are dataclasses
+    if unknown := sorted(table.keys() - known):
+        message = f"{where}: unknown key {unknown[0]}"
+        raise SchemaError(message)
+    values = {key: _value(key, value, where) for key, value in table.items()}
+    if cls is Family:
+        values |= {key: dict(table.get(key, {})) for key in ("defaults", "classes")}
+        values["traits"] = frozenset(table.get("traits", ()))
+    return cls(**values)
+
+
+def _value(key: str, value: Any, where: str) -> Any:
+    kind = _NESTED.get(key)
+    if kind is not None and not isinstance(value, bool):
+        if isinstance(value, dict):
+            return _made(kind, value, f"{where}.{key}")
+        return tuple(_made(kind, row, f"{where}.{key}") for row in value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def parse(table: Mapping[str, Any], source: str) -> Contract:
+    """Build a contract from its table.
+
+    A family may say `like = "NAME"`: it is then that family with what it says itself in place of the other's.
+
+    Raises:
+        SchemaError: a key is missing or unknown.
+    """
+    made: dict[str, Mapping[str, Any]] = {}
+    families = []
+    for row in table.get("family", ()):
+        base = made.get(row.get("like", ""), {})
+        whole = {**base, **{key: value for key, value in row.items() if key != "like"}}
+        made[whole["name"]] = whole
+        families.append(_made(Family, whole, f"{source}: {whole['name']}"))
+    return Contract(
+        loader=table["loader"],
+        says=table["says"],
+        recorded=tuple(table.get("recorded", ())),
+        families=tuple(families),
+        faults=tuple(_made(Fault, row, f"{source}: fault") for row in table.get("fault", ())),
+    )
+
+
+def load(path: Path) -> Contract:
+    """Read a contract file, TOML or JSON.
+
+    Raises:
+        SchemaError: it cannot be read or is none.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode()
+        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        return parse(table, str(path))
+    except (OSError, ValueError, KeyError) as error:
+        message = f"{path} is no contract: {error}"
+        raise SchemaError(message) from error
