@@ -23,6 +23,8 @@ from weightlint.verdict import RULES, judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weightlint.loader import Release
+    from weightlint.plan import Plan
     from weightlint.renaming import Renaming
 
 
@@ -37,25 +39,47 @@ def check(
     ignore: Sequence[str] = (),
     dtype: str | None = None,
     device: str | None = None,
+    loader: str | None = None,
+    plan: Plan | str | None = None,
+    gpu: str | None = None,
+    gpu_memory: str | None = None,
 ) -> Report:
     """Check one checkpoint and return the report.
 
     `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
     names are to have. `select` and `ignore` are rule names or prefixes of codes. `dtype` and `device` say
-    how the model is to be run.
+    how the model is to be run, `loader` (`vllm@0.8.4`) what is to read it, `plan` (`tp=8,pp=3`) how it is
+    spread over processes, `gpu` (`h100`) or `gpu_memory` (`80GiB`) what each of them has.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
     """
     began = time.perf_counter()
     with collector_off():
-        use = running(dtype, device)
+        use = running(dtype, device, gpu=gpu, gpu_memory=gpu_memory)
+        reader, spread = _release(loader), _plan(plan)
         cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=dialect)
         for case in cases:
-            case.running = use
+            case.running, case.loader, case.plan = use, reader, spread
         findings, skips = judge(cases, select, ignore)
     facts = _facts(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
+
+
+def _release(spec: str | None) -> Release | None:
+    if spec is None:
+        return None
+    from weightlint.loader import release
+
+    return release(spec)
+
+
+def _plan(given: Plan | str | None) -> Plan | None:
+    if not isinstance(given, str):
+        return given
+    from weightlint.plan_text import read
+
+    return read(given)
 
 
 def _facts(cases: Sequence[Case], seconds: float) -> Facts:
@@ -68,6 +92,8 @@ def _facts(cases: Sequence[Case], seconds: float) -> Facts:
         arch=first.arch,
         dialect=_dialect(first),
         quant=first.quant.name if first.quant and not _takes_scales_in(first) else None,
+        loader=str(first.loader) if first.loader else None,
+        plan=first.plan.table() if first.plan else None,
         tensors=sum(len(case.index) for case in cases),
         checked=sum(map(_checked, cases)),
         files=len(sizes),
@@ -141,6 +167,41 @@ def rename_table(renaming: Renaming, *, folded: bool = False) -> dict[str, objec
     return table(renaming, program=__version__, folded=folded)
 
 
+def load_map(
+    target: str,
+    *,
+    loader: str,
+    plan: Plan | str | None = None,
+    rank: str | None = None,
+    arch: str | None = None,
+    config: str | None = None,
+    schema: str | None = None,
+) -> dict[str, object]:
+    """Predict what a loader does with every tensor on each rank; JSON values of `schemas/_meta/map.schema.json`.
+
+    `rank` (`tp0.pp1`) leaves the class of that rank alone.
+
+    Raises:
+        WeightlintError: weightlint could not look, or nothing is known of this loader and model.
+    """
+    from weightlint.errors import UsageError
+    from weightlint.loading.prediction import predict
+    from weightlint.loading.table import table
+
+    with collector_off():
+        case = open_cases(str(target), arch=arch, config=config, schema=schema)[0]
+        case.loader, case.plan = _release(loader), _plan(plan)
+        prediction = predict(case)
+        if isinstance(prediction, str):
+            message = f"{target}: no map: {prediction}"
+            raise UsageError(message)
+        out = table(prediction, rank)
+    if rank is not None and not out["ranks"]:
+        message = f"no rank {rank} in {prediction.plan.size:,} ranks; they are {', '.join(prediction.plan.patterns())}"
+        raise UsageError(message)
+    return out
+
+
 def snapshot(target: str, output: str) -> int:
     """Write names, dtypes, shapes, files and sizes of a checkpoint, folded; return the bytes written."""
     from weightlint.formats import snapshot as form
@@ -157,6 +218,7 @@ __all__ = [
     "Inspection",
     "check",
     "inspect",
+    "load_map",
     "open_cases",
     "rename",
     "rename_table",

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected, Slot
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
+    from weightlint.loader import Release
     from weightlint.names import Coord
+    from weightlint.plan import Plan
     from weightlint.quant import Quant
     from weightlint.ranking.lapse import Lapse
     from weightlint.refit import Refit
@@ -46,7 +48,8 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
+    files' spelling, `wanted` the dialect that the user asks for. `loader` is the framework that is to read it,
+    `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
     run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
     """
@@ -62,6 +65,8 @@ class Case:
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
     running: Running = field(default_factory=Running)
+    loader: Release | None = None
+    plan: Plan | None = None
     beside: Keys | None = None
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)

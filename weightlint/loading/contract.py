@@ -14,6 +14,8 @@ from weightlint.version import within
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from weightlint.loading.fault import Fault
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fuse:
@@ -39,7 +41,8 @@ class Experts:
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
     way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
-    one, 0 where such a share is refused; `text` is the assertion's where the share itself is no whole number.
+    one, 0 where such a share is refused; `text` is the assertion's where the share itself is no whole number, which is
+    rounded down with `rounds`. `stacked` is the name of a tensor with gate above up, of one expert or of all.
     """
 
     path: str = ""
@@ -50,6 +53,7 @@ class Experts:
     refine: int = 0
     text: str = ""
     rounds: bool = False
+    stacked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +74,8 @@ class Quantised:
     `lists` are the keys of the quantisation table of which the first that is not empty names the modules left
     plain, `fused` the parameters whose parts are looked up there one by one. Modules whose names end with one of
     `nameless` are looked up nowhere, routers only with `routers`, experts only with `experts`. `text` is of the
-    exception where only some parts of a fused parameter are in the list.
+    exception where only some parts of a fused parameter are in the list. `fused_if` are further fused parameters with
+    the config fields of which one must have a value.
     """
 
     lists: tuple[str, ...] = ()
@@ -80,6 +85,7 @@ class Quantised:
     routers: bool = False
     experts: bool = False
     text: str = ""
+    fused_if: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +125,15 @@ class Assertion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """What every pipeline stage must have: a tensor whose name contains `has`, else the constructor raises."""
+
+    has: str = ""
+    kind: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
     """The words of the framework's assertions; `{tensor}` and `{param}` are shapes as torch writes them."""
 
@@ -137,11 +152,13 @@ class Texts:
 class Completeness:
     """What the framework's own check after loading asks for; nothing where `kinds` is empty.
 
-    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model.
+    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model. `text` is what
+    it says, with `{names}`.
     """
 
     kinds: tuple[str, ...] = ()
     quantised: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +176,8 @@ class Family:
 
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
     parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
-    where every rank builds all layers. `scopes` are tried in order, the longest prefix first. `bare` are ends of modules
+    where every rank builds all layers. `before` are steps for every name, then `scopes` are tried, the longest prefix
+    first. `bare` are ends of modules
     of torch's own classes. `order` are texts of names in the order in which a layer builds its modules, where that
     is not the schema's. `classes` are the framework's class names where they are not those of the config.
     """
@@ -178,7 +196,9 @@ class Family:
     asserts: tuple[Assertion, ...] = ()
     texts: Texts = Texts()
     completeness: Completeness = Completeness()
+    before: tuple[Mapping[str, Any], ...] = ()
     scopes: tuple[Scope, ...] = ()
+    stages: Stages = Stages()
     everywhere: tuple[str, ...] = ()
     tied: str = "own"
     pipelined: bool = True
@@ -189,33 +209,18 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """A fault of the framework itself that a sound checkpoint meets.
-
-    It is in releases within `versions`, for schemas in `archs`, all where empty. `when` are conditions: `quant` is the name
-    of a quant, `tied` whether the head is tied, `pp` and `tp` a degree of more than 1, `mtp` whether the config declares
-    MTP layers. `says` is what happens, `cure` the way out, `url` where it is told.
-    """
-
-    name: str
-    versions: str
-    says: str
-    cure: str
-    url: str
-    archs: tuple[str, ...] = ()
-    architectures: tuple[str, ...] = ()
-    when: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One framework's families; `recorded` are the releases that they were held against."""
+    """One framework's families and known faults; `recorded` are the releases that they were held against.
+
+    `unknown` gives for a schema the releases that do not know its architecture.
+    """
 
     loader: str
     says: str
     recorded: tuple[str, ...]
     families: tuple[Family, ...]
     faults: tuple[Fault, ...] = ()
+    unknown: Mapping[str, str] | None = None
 
     def family(self, arch: str, version: str) -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.

@@ -14,15 +14,16 @@ from weightlint.loading.contract import (
     Contract,
     Experts,
     Family,
-    Fault,
     Fuse,
     Omit,
     Own,
     Quantised,
     Retype,
     Scope,
+    Stages,
     Texts,
 )
+from weightlint.loading.fault import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ _NESTED: dict[str, type[Any]] = {
     "texts": Texts,
     "completeness": Completeness,
     "scopes": Scope,
+    "stages": Stages,
 }
 
 
@@ -90,7 +92,8 @@ def parse(table: Mapping[str, Any], source: str) -> Contract:
         says=table["says"],
         recorded=tuple(table.get("recorded", ())),
         families=tuple(families),
-        faults=tuple(_made(Fault, row, f"{source}: fault") for row in table.get("fault", ())),
+        faults=tuple(_made(Fault, row, f"{source}: {row.get('name')}") for row in table.get("fault", ())),
+        unknown=dict(table.get("unknown", {})),
     )
 
 

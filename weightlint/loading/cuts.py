@@ -181,6 +181,8 @@ class Cutter:
             return
         if dim == 1 and tp > 1 and cut[1] % block[1]:
             raise Refusal(Failure("ValueError", texts.block_columns.format(size=cut[1], block=block[1])))
+        if fused and "loose_merged_blocks" in self.family.traits:
+            return
         if ((dim == 0 and tp > 1) or fused) and cut[0] % block[0]:
             raise Refusal(Failure("ValueError", texts.block_rows.format(size=cut[0], block=block[0])))
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from weightlint.config import Config
     from weightlint.expected import Expected, Slot
-    from weightlint.loading.contract import Family, Omit, Quantised
+    from weightlint.loading.contract import Family, Omit
     from weightlint.names import Coord
 
 
-def read(expected: Expected, config: Config, family: Family) -> Model:
+def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bfloat16") -> Model:
     """Work out what a framework builds from a config, of which `expected` is the schema's expansion, not quantised.
+
+    `dtype` is torch's name of the dtype of plain weights.
 
     Only the quantisations of the drawer are known; with another one the model is taken as if it had none.
     """
@@ -29,13 +31,14 @@ def read(expected: Expected, config: Config, family: Family) -> Model:
     table = config.quantization
     quant = next((it for it in QUANTS.values() if table and it.declared(table)), None)
     if quant is None or table is None:
-        return Model(kept, config=config.data)
-    chosen = _Chosen(family.quantised, family, table)
+        return Model(kept, dtype=dtype, config=config.data)
+    chosen = _Chosen(family, table, config.data)
     marked = kept.replace(chosen.marked)
     bare = {key: value for key, value in table.items() if key not in LISTS}
     rows, columns = table["weight_block_size"]
     return Model(
         quant.rewrite(marked, bare),
+        dtype=dtype,
         block=(rows, columns),
         config=config.data,
         refused=tuple(chosen.refused),
@@ -55,14 +58,18 @@ def _is_omitted(slot: Slot, omit: Omit, config: Mapping[str, Any]) -> bool:
 class _Chosen:
     """Which weights are quantised; `refused` gathers what the framework raises over it."""
 
-    def __init__(self, rule: Quantised, family: Family, table: Mapping[str, Any]) -> None:
-        self.rule = rule
+    def __init__(self, family: Family, table: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        self.rule = rule = family.quantised
         self.fuse = {part: it for it in family.fuse for part in it.parts if not it.whole}
         lists = (table.get(key) for key in rule.lists)
         self.plain: tuple[str, ...] = tuple(
             entry for entry in next((it for it in lists if it), ()) if isinstance(entry, str)
         )
         self.names = frozenset(self.plain)
+        self.fused = {
+            *rule.fused,
+            *(into for into, fields in (rule.fused_if or {}).items() if any(map(config.get, fields.split("|")))),
+        }
         self.refused: list[Refused] = []
 
     def marked(self, slot: Slot) -> Iterator[Slot]:
@@ -105,7 +112,7 @@ class _Chosen:
             return module in self.names
         if f"{head}.{fuse.into}" in self.names:
             return True
-        if fuse.into not in self.rule.fused:
+        if fuse.into not in self.fused:
             return False
         parts = [f"{head}.{part}" in self.names for part in fuse.parts]
         if any(parts) and not all(parts):

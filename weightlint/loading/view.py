@@ -10,6 +10,7 @@ from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Collection
 
     from weightlint.loading.building import Built
     from weightlint.loading.contract import Family
@@ -44,7 +45,7 @@ class View:
     holds: str = ""
 
     @property
-    def layers(self) -> range:
+    def layers(self) -> Collection[int]:
         """Layers of the stage."""
         return self.site.layers
 

@@ -1,0 +1,32 @@
+"""llama.cpp: GGUF files, whole layers dealt out to devices. Versions are those of llama-cpp-python.
+
+Which layer goes where: llama.cpp, src/llama-model.cpp load_tensors, as in llama-cpp-python 0.3.16 and 0.3.36, with
+all layers offloaded and devices of equal share. The embedding stays on the CPU, the output goes with the last unit.
+"""
+
+from __future__ import annotations
+
+from weightlint.loader import Loader
+from weightlint.plan_rules import PlanRules
+
+LOADER = Loader(
+    name="llama_cpp",
+    says="llama.cpp (llama-cpp-python)",
+    since="0.3.16",
+    newest="0.3.36",
+    recorded=("0.3.36",),
+    plan_rules=(
+        (
+            "",
+            PlanRules(
+                kinds=frozenset({"pp"}),
+                split="with_output",
+                places={"embedding": "none", "norm": "last", "head": "last"},
+                mtp="layer",
+                vocab=0,
+                empty=True,
+            ),
+        ),
+    ),
+    dialects=frozenset({"gguf"}),
+)

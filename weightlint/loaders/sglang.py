@@ -1,0 +1,51 @@
+"""SGLang: Hugging Face names, fused at load; experts outside, slices of them inside.
+
+Splits, experts and messages: SGLang 0.4.6.post5, 0.5.6 and 0.5.23, srt/distributed/utils.py, srt/layers/linear.py, srt/
+layers/moe/fused_moe_triton/layer.py, srt/layers/quantization/fp8.py. The split of layers changed with 0.5.6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from weightlint.loader import Loader
+from weightlint.plan_rules import BlockRules, ExpertRules, PlanRules
+
+WORDS = {
+    "even": "{size} is not divisible by {ways}",
+    "block_n": "Weight output_partition_size = {width} is not divisible by weight quantization block_n = {block}.",
+    "block_k": "Weight input_size_per_partition = {width} is not divisible by weight quantization block_k = {block}.",
+    "expert_n": "The output_size of gate's and up's weight = {width} is not divisible by weight quantization "
+    "block_n = {block}.",
+    "expert_k": "The input_size of down's weight = {width} is not divisible by weight quantization block_k = {block}.",
+    "stages": "len(partitions)={given} does not match pp_size={stages}.",
+    "layers": "sum(partitions)={given} does not match num_hidden_layers={layers}.",
+}
+
+NEW = PlanRules(
+    split="last_one_more",
+    mtp="own",
+    vocab=64,
+    vocab_share="otherwise",
+    empty=True,
+    experts=ExpertRules(remainder="refused", group="tp", round_robin=False),
+    blocks=BlockRules(
+        columns="merged",
+        merged=frozenset({"gate_proj", "up_proj", "q_proj", "k_proj", "v_proj", "w1", "w3"}),
+    ),
+    headroom=0.9,
+    words=WORDS,
+)
+
+OLD = replace(NEW, split="last_takes_rest")
+
+LOADER = Loader(
+    name="sglang",
+    says="SGLang",
+    since="0.4.6",
+    newest="0.5.23",
+    recorded=("0.4.6.post5", "0.5.23"),
+    plan_rules=(("<0.5.6", OLD), ("", NEW)),
+    dialects=frozenset({"hf"}),
+    quants=frozenset({"fp8_block"}),
+)
