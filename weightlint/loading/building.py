@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weightlint.expected import Presence
 from weightlint.loading.cuts import Cutter, Refusal
 from weightlint.loading.model import EXPERT, TORCH, module_of
+from weightlint.loading.outcome import Failure
 from weightlint.loading.param import Param
 from weightlint.loading.pieces import Piece, apart, joined, stacked
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.expected import Slot
-    from weightlint.loading.contract import Family, Fuse
+    from weightlint.loading.family import Family, Fuse
     from weightlint.loading.model import Model
-    from weightlint.loading.outcome import Failure
     from weightlint.loading.site import Site
 
 
@@ -64,12 +64,22 @@ class _Builder:
                 continue
             for piece in self._allowed(at, slot):
                 pieces.setdefault(piece.param, []).append(piece)
+        self._check_stage()
         if self.refusals:
             return Built(error=min(self.refusals, key=lambda it: it[0])[1])
         out.params = {name: self._assembled(name, parts) for name, parts in pieces.items()}
         out.params |= {param.name: param for param in self._own(out.params)}
         out.elsewhere = (*missing, *self._other_layers())
         return out
+
+    def _check_stage(self) -> None:
+        """Note what the constructor refuses when the layers are there."""
+        it = self.family.stages
+        if not it.has:
+            return
+        slots = self.model.expected.slots
+        if not any(it.has in slot.pattern and self._layers(slot) for slot in slots):
+            self.refusals.append(((3,), Failure(it.kind, it.text)))
 
     def _allowed(self, at: int, slot: Slot) -> Iterator[Piece]:
         """Yield a slot's pieces, and note what the constructor refuses and where: it goes layer by layer."""
@@ -78,7 +88,7 @@ class _Builder:
         if slot.axes and not self._layers(slot):
             return
         for it in self.family.asserts:
-            if slot.axes and it.at in slot.pattern and (failure := self.cutter.check(it)):
+            if slot.axes and (it.before == "layers" or it.before in slot.pattern) and (failure := self.cutter.check(it)):
                 self.refusals.append(((phase, layer, at, 0), failure))
         for refused in self.model.refused:
             if refused.pattern == slot.pattern and refused.layer in self.site.layers:
@@ -105,7 +115,7 @@ class _Builder:
         def place(slot: Slot) -> tuple[int, int]:
             if not slot.axes:
                 return rank.get(slot.stage or "last", 2), 0
-            return 1, next((n for n, text in enumerate(order) if text in slot.pattern), -1)
+            return 1, next((n for n, text in enumerate(order) if text in slot.pattern), len(order))
 
         return sorted(self.model.expected.slots, key=place)
 

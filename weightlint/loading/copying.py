@@ -50,16 +50,19 @@ def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
 
 def broadcast(source: Shape, target: Shape) -> Failure | None:
     """Refuse what `torch.Tensor.copy_` cannot broadcast."""
-    if len(source) > len(target):
-        text = "output with shape {} doesn't match the broadcast shape {}"
-        return Failure("RuntimeError", text.format([*target], [*source]))
-    for back in range(1, len(source) + 1):
-        have, want = source[-back], target[-back]
-        if have not in (1, want):
-            at = len(target) - back
-            text = f"The size of tensor a ({want}) must match the size of tensor b ({have}) at non-singleton dimension {at}"
+    dims = max(len(source), len(target))
+    wide = []
+    for back in range(1, dims + 1):
+        have = source[-back] if back <= len(source) else 1
+        want = target[-back] if back <= len(target) else 1
+        if have != want and 1 not in (have, want):
+            text = f"The size of tensor a ({want}) must match the size of tensor b ({have}) at non-singleton dimension {dims - back}"
             return Failure("RuntimeError", text)
-    return None
+        wide.append(want if have == 1 else have)
+    if tuple(reversed(wide)) == target:
+        return None
+    text = "output with shape {} doesn't match the broadcast shape {}"
+    return Failure("RuntimeError", text.format([*target], wide[::-1]))
 
 
 def size_text(shape: Shape) -> str:

@@ -14,7 +14,7 @@ from weightlint.loading.pieces import Piece
 if TYPE_CHECKING:
     from weightlint.dtype import Shape
     from weightlint.expected import Slot
-    from weightlint.loading.contract import Assertion, Family, Fuse
+    from weightlint.loading.family import Assertion, Family, Fuse
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
 
@@ -44,7 +44,7 @@ class Cutter:
     def check(self, it: Assertion) -> Failure | None:
         """Return what the framework raises where it asserts a size of the config."""
         tp, size = self.site.tp, self.model.sizes.get(it.field)
-        if size is None or (it.least and size >= tp) or (not it.least and size % tp == 0):
+        if size is None or (size >= tp if it.at_least else size % tp == 0):
             return None
         if it.replicates and size < tp and tp % size == 0:
             return None
@@ -102,8 +102,8 @@ class Cutter:
         if dim is None or ways == 1:
             return shape
         if shape[dim] % ways and not (is_expert and self.family.experts.rounds):
-            own = is_expert or fused
-            text = self.family.experts.text if own else self.family.texts.divide
+            uneven = self.family.experts.uneven if is_expert else "" if fused else None
+            text = self.family.texts.divide if uneven is None else uneven
             raise Refusal(Failure("AssertionError", text.format(size=shape[dim], ways=ways)))
         return (*shape[:dim], shape[dim] // ways, *shape[dim + 1 :])
 

@@ -11,7 +11,7 @@ from weightlint.loading.param import Part
 if TYPE_CHECKING:
     from weightlint.dtype import Shape
     from weightlint.expected import Slot
-    from weightlint.loading.contract import Fuse
+    from weightlint.loading.family import Fuse
     from weightlint.loading.copying import Copy, Cutting
 
 

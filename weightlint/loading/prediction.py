@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
 from weightlint.expected import Expected
-from weightlint.loading.contract_file import load as read_contract
+from weightlint.loading.contract import load as read_contract
 from weightlint.loading.groups import grouped
 from weightlint.loading.model import TORCH, Model
 from weightlint.loading.reading import read
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from weightlint.config import Config
     from weightlint.loader import Release
     from weightlint.loading.building import Built
-    from weightlint.loading.contract import Contract, Family
+    from weightlint.loading.contract import Contract
+    from weightlint.loading.family import Family
     from weightlint.loading.groups import Group
     from weightlint.loading.site import Site
     from weightlint.loading.survey import Survey

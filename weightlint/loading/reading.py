@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from weightlint.config import Config
     from weightlint.expected import Expected, Slot
-    from weightlint.loading.contract import Family, Omit
+    from weightlint.loading.family import Family, Omit
     from weightlint.names import Coord
 
 

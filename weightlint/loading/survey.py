@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from weightlint.dtype import Shape
     from weightlint.loading.building import Built
-    from weightlint.loading.contract import Family
+    from weightlint.loading.family import Family
     from weightlint.loading.groups import Group
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
