@@ -43,10 +43,22 @@ class Loader:
         if not isinstance(first, Tensor):
             return first
         for view, steps in self._scopes:
-            if first.name.startswith(view.prefix):
+            if f"{first.name}.".startswith(view.prefix):
                 result = _walked(replace(first, name=first.name[len(view.prefix) :]), view, steps)
                 return Skip("unknown") if isinstance(result, Tensor) else result
         return Skip("unknown")
+
+    def lost_alias(self, out: Load) -> Failure | None:
+        """Return what is raised for a tied tensor that was passed over while the one that it is tied to never came."""
+        holds = self._scopes[-1][0].holds
+        for alias, name in self.built.aliases.items():
+            if isinstance(out.outcomes.get(alias), Skip) and name in self.built.params and name not in out.written:
+                text = (
+                    f"{alias!r} was skipped because it is tied to {name!r} in {holds}, but {name!r} was not "
+                    "found in the checkpoint, so the tied weight is uninitialized."
+                )
+                return Failure("ValueError", text)
+        return None
 
 
 def _walked(tensor: Tensor, view: View, steps: Sequence[Step]) -> Outcome | Tensor:
@@ -78,9 +90,14 @@ def _class_name(holds: str, model: Model, family: Family) -> str:
 
 @dataclass
 class Load:
-    """What one rank ends up with. `outcomes` are in reading order; `written` are the regions of each parameter."""
+    """What one rank ends up with.
+
+    `outcomes` are in reading order, `written` are the regions of each parameter with their elements; `after` is what is
+    raised when all is read.
+    """
 
     built: Built
+    after: Failure | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     written: dict[str, dict[tuple[tuple[int, ...], tuple[int, ...]], int]] = field(default_factory=dict)
 
@@ -116,4 +133,6 @@ def load(model: Model, family: Family, site: Site, tensors: Iterable[Tensor]) ->
         out.outcomes[tensor.name] = outcome
         for fill in written(outcome):
             out.written.setdefault(fill.param, {})[fill.start, fill.shape] = fill.elements
+    if "checks_aliases" in family.traits and not out.errors:
+        out.after = loader.lost_alias(out)
     return out
