@@ -1,11 +1,13 @@
 """Cases as data: each folder of `cases/` is a recipe and the exact text that a user sees.
 
-A recipe names a config, edits, how it is to run and, by hand, the codes that must come out (none for a clean case).
+A recipe names a config, other sizes of it, edits, how it is to run, a plan in full and, by hand, the codes that must come
+out (none for a clean case).
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -17,6 +19,7 @@ import gguf_toy
 import pytest
 from toy import config, damage, edited, expected_of, spelt, toy
 
+from weightlint import plan_file
 from weightlint.api import DIALECTS, RULES, check
 from weightlint.drawer import Drawer
 
@@ -33,7 +36,8 @@ def write(asked: dict[str, Any], folder: Path) -> None:
         for edit in asked.get("edits", ()):
             damage(folder, edit)
         return
-    made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
+    sized = config(asked["config"]) | asked.get("sizes", {})
+    made = toy(asked["arch"], sized, shards=asked.get("shards", 3))
     if "dialect" in asked:
         dialect = DIALECTS[asked["dialect"]["name"]]
         written = dialect.rewrite(
@@ -56,11 +60,15 @@ def write(asked: dict[str, Any], folder: Path) -> None:
 def run(name: str, folder: Path) -> tuple[list[str], str]:
     asked = recipe(name)
     write(asked, folder / "ckpt")
+    running = dict(asked.get("running", {}))
+    if "plan" in asked:
+        (folder / "plan.json").write_text(json.dumps(asked["plan"]))
+        running["plan"] = plan_file.read(str(folder / "plan.json"))
     report = check(
         str(folder / "ckpt" / asked.get("target", "")),
         arch=asked.get("given"),
         dialect=asked.get("wanted"),
-        **asked.get("running", {}),
+        **running,
     )
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)

@@ -1,7 +1,8 @@
 """SGLang: Hugging Face names, fused at load; experts outside, slices of them inside.
 
 Splits, experts and messages: SGLang 0.4.6.post5, 0.5.6 and 0.5.23, srt/distributed/utils.py, srt/layers/linear.py, srt/
-layers/moe/fused_moe_triton/layer.py, srt/layers/quantization/fp8.py. The split of layers changed with 0.5.6.
+layers/moe/fused_moe_triton/layer.py, srt/layers/quantization/fp8.py. The split of layers changed with 0.5.6; in
+0.4.6 every rank of a pipeline builds all layers of DeepSeek. Heads are on all stages but in DeepSeek: srt/models.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weightlint.loader import Loader
-from weightlint.plan_rules import BlockRules, ExpertRules, PlanRules
+from weightlint.plan_rules import EVERYWHERE, PLAIN_PLACES, BlockRules, ExpertRules, PlanRules
 
 WORDS = {
     "even": "{size} is not divisible by {ways}",
@@ -22,8 +23,12 @@ WORDS = {
     "layers": "sum(partitions)={given} does not match num_hidden_layers={layers}.",
 }
 
+DEEPSEEK = frozenset({"deepseek_v2", "deepseek_v3", "deepseek_v32"})
+
 NEW = PlanRules(
     split="last_one_more",
+    places={"embedding": "first", "norm": "last", "head": EVERYWHERE},
+    odd_places=dict.fromkeys(DEEPSEEK, PLAIN_PLACES),
     mtp="own",
     vocab=64,
     vocab_share="otherwise",
@@ -45,7 +50,7 @@ LOADER = Loader(
     since="0.4.6",
     newest="0.5.23",
     recorded=("0.4.6.post5", "0.5.23"),
-    plan_rules=(("<0.5.6", OLD), ("", NEW)),
+    plan_rules=(("<0.4.7", replace(OLD, unstaged=DEEPSEEK)), ("<0.5.6", OLD), ("", NEW)),
     dialects=frozenset({"hf"}),
     quants=frozenset({"fp8_block"}),
 )

@@ -17,7 +17,7 @@ from weightlint.loading.model import TORCH, Model
 from weightlint.loading.reading import read
 from weightlint.loading.site import site_of
 from weightlint.loading.survey import Surveyor
-from weightlint.plan import Plan
+from weightlint.plan import Plan, rank_patterns
 from weightlint.spread import Spread
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from weightlint.loading.building import Built
     from weightlint.loading.contract import Contract
     from weightlint.loading.family import Family
+    from weightlint.loading.fault import Fault
     from weightlint.loading.groups import Group
+    from weightlint.loading.outcome import Failure
     from weightlint.loading.site import Site
     from weightlint.loading.survey import Survey
     from weightlint.plan import Rank
@@ -67,7 +69,7 @@ class Prediction:
     @cached_property
     def groups(self) -> list[Group]:
         """The checkpoint's tensors."""
-        return grouped(self.case.index)
+        return grouped(self.case.index, self.case.joined if self.case.spelling else None)
 
     @cached_property
     def spread(self) -> Spread:
@@ -92,6 +94,28 @@ class Prediction:
         if self.model.block is not None and not check.quantised:
             return False
         return any("*" in check.kinds or built.params[name].kind in check.kinds for name in never)
+
+    @cached_property
+    def unbuilt(self) -> dict[Failure, tuple[str, ...]]:
+        """What constructors raise, with the ranks on which they do."""
+        found: dict[Failure, list[Rank]] = {}
+        for sort in self.sorts:
+            if sort.survey.built.error is not None:
+                found.setdefault(sort.survey.built.error, []).extend(sort.ranks)
+        return {failure: rank_patterns(ranks) for failure, ranks in found.items()}
+
+    def is_met(self, fault: Fault) -> bool:
+        """Tell whether a known fault is one of this release, model and plan."""
+        plan, model = self.plan, self.model
+        return (
+            self.release.within(fault.versions)
+            and (self.case.arch or "") in fault.archs
+            and (not fault.quantised or model.block is not None)
+            and (not fault.tied or self.spread.is_tied)
+            and plan.pp >= fault.pp
+            and plan.tp >= fault.tp
+            and plan.ep >= fault.ep
+        )
 
     def classes(self) -> Iterator[tuple[Site, list[Rank]]]:
         """Yield ranks that have the same parameters and the same slices of them, each class with one site."""
