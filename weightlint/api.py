@@ -200,6 +200,41 @@ def rename_table(renaming: Renaming, *, folded: bool = False) -> dict[str, objec
     return table(renaming, program=__version__, folded=folded)
 
 
+def load_map(
+    target: str,
+    *,
+    loader: str,
+    plan: Plan | str | None = None,
+    rank: str | None = None,
+    arch: str | None = None,
+    config: str | None = None,
+    schema: str | None = None,
+) -> dict[str, object]:
+    """Predict what a loader does with every tensor on each rank; JSON values of `schemas/_meta/map.schema.json`.
+
+    `rank` (`tp0.pp1`) leaves the class of that rank alone.
+
+    Raises:
+        WeightlintError: weightlint could not look, or nothing is known of this loader and model.
+    """
+    from weightlint.errors import UsageError
+    from weightlint.loading.prediction import predict
+    from weightlint.loading.table import table
+
+    with collector_off():
+        case = open_cases(str(target), arch=arch, config=config, schema=schema)[0]
+        case.loader, case.plan = _release(loader), _plan(plan)
+        prediction = predict(case)
+        if isinstance(prediction, str):
+            message = f"{target}: no map: {prediction}"
+            raise UsageError(message)
+        out = table(prediction, rank)
+    if rank is not None and not out["ranks"]:
+        message = f"no rank {rank} in {prediction.plan.size:,} ranks; they are {', '.join(prediction.plan.patterns())}"
+        raise UsageError(message)
+    return out
+
+
 def snapshot(target: str, output: str) -> int:
     """Write names, dtypes, shapes, files and sizes of a checkpoint, folded; return the bytes written."""
     from weightlint.formats import snapshot as form
@@ -216,6 +251,7 @@ __all__ = [
     "Inspection",
     "check",
     "inspect",
+    "load_map",
     "open_cases",
     "plan",
     "plan_table",
