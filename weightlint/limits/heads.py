@@ -32,7 +32,7 @@ def refusals(spread: Spread) -> Iterator[Refusal]:
     cuts: dict[Key, Cut] = {}
     for slot in spread.expected.slots:
         for cut in uneven_cuts(slot, spread):
-            size = cut.units if cut.unit in {"head", "kv head"} else cut.padded or cut.size
+            size = cut.units if cut.unit in {"head", "kv head"} else cut.padded or cut.whole // cut.parts
             key = (cut.unit, size, cut.ways, dimension(slot, cut))
             uneven.setdefault(key, []).append(slot)
             cuts[key] = cut
@@ -73,7 +73,7 @@ def _refusal(key: Key, cut: Cut, slots: tuple[Slot, ...], spread: Spread) -> Ref
     top, bottom = (
         (ways, size) if unit == "kv head" and ways > size and spread.rules.kv == "copied" else (size, ways)
     )
-    says = f"{size} / {ways} does not come out even"
+    says = f"{f'{cut.parts} x ' if cut.parts > 1 else ''}{size} / {ways} does not come out even"
     if unit == "kv head":
         says = f"{size} kv heads over {ways} ranks: " + (
             "neither is a multiple of the other"

@@ -33,7 +33,9 @@ def refusals(spread: Spread) -> Iterator[Refusal]:
                     faults.setdefault((dimension(slot, share.cut), says), []).append(slot)
     for (what, says), slots in faults.items():
         yield Refusal(code=CODE, what=what, says=says, slots=tuple(slots))
-    yield from _unmatched(spread)
+    if spread.plan.assigned:
+        yield from _dimensions(spread)
+        yield from _unmatched(spread)
 
 
 def wrong(cut: Cut, ranks: int) -> Iterator[str]:
@@ -61,6 +63,15 @@ def wrong(cut: Cut, ranks: int) -> Iterator[str]:
 def _shown(spans: tuple[Span, ...]) -> str:
     shown = ", ".join(f"[{start}, {stop})" for start, stop in spans[:4])
     return shown + (f" and {len(spans) - 4} more" if len(spans) > 4 else "")
+
+
+def _dimensions(spread: Spread) -> Iterator[Refusal]:
+    """Yield the cuts that the plan gives along dimensions that a matrix does not have."""
+    for slot in spread.expected.slots:
+        given, axes = spread.assigned(slot), len(slot.shape)
+        if given is not None and given.dim is not None and axes > 1 and not -axes <= given.dim < axes:
+            says = f"the plan cuts dimension {given.dim} of {list(slot.shape)}"
+            yield Refusal(code=CODE, what=given.pattern, says=says, slots=(slot,))
 
 
 def _unmatched(spread: Spread) -> Iterator[Refusal]:
