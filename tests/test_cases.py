@@ -1,11 +1,13 @@
 """Cases as data: each folder of `cases/` is a recipe and the exact text that a user sees.
 
-A recipe names a config, edits, how it is to run and, by hand, the codes that must come out (none for a clean case).
+A recipe names a config, other sizes of it, edits, how it is to run, a plan in full and, by hand, the codes that must come
+out (none for a clean case).
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from recipes import write
 
+from weightlint import plan_file
 from weightlint.api import RULES, check
 from weightlint.drawer import Drawer
 
@@ -27,11 +30,15 @@ def recipe(name: str) -> dict[str, Any]:
 def run(name: str, folder: Path) -> tuple[list[str], str]:
     asked = recipe(name)
     write(asked, folder / "ckpt")
+    running = dict(asked.get("running", {}))
+    if "plan" in asked:
+        (folder / "plan.json").write_text(json.dumps(asked["plan"]))
+        running["plan"] = plan_file.read(str(folder / "plan.json"))
     report = check(
         str(folder / "ckpt" / asked.get("target", "")),
         arch=asked.get("given"),
         dialect=asked.get("wanted"),
-        **asked.get("running", {}),
+        **running,
     )
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from weightlint.loader import Release
     from weightlint.plan import Plan
+    from weightlint.planning import Planning
     from weightlint.renaming import Renaming
 
 
@@ -137,6 +138,38 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
     return Inspection(facts, tuple(rows), checkpoint.keys, others)
 
 
+def plan(
+    target: str,
+    *,
+    gpus: int,
+    dp: int = 1,
+    loader: str | None = None,
+    gpu: str | None = None,
+    gpu_memory: str | None = None,
+    arch: str | None = None,
+    config: str | None = None,
+) -> Planning:
+    """Judge every way of spreading a checkpoint over a number of GPUs.
+
+    Raises:
+        WeightlintError: weightlint could not look, or does not know the model.
+    """
+    from weightlint.planning import planned
+
+    with collector_off():
+        reader, use = _release(loader), running(None, None, gpu=gpu, gpu_memory=gpu_memory)
+        case = open_cases(str(target), arch=arch, config=config)[0]
+        case.loader, case.running = reader, use
+        return planned(case, gpus, dp=dp)
+
+
+def plan_table(planning: Planning) -> dict[str, object]:
+    """Return a table of plans as JSON values, described by `schemas/_meta/plans.schema.json`."""
+    from weightlint.planning_table import table
+
+    return table(planning, program=__version__)
+
+
 def rename(
     target: str,
     *,
@@ -220,6 +253,8 @@ __all__ = [
     "inspect",
     "load_map",
     "open_cases",
+    "plan",
+    "plan_table",
     "rename",
     "rename_table",
     "snapshot",

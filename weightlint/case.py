@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weightlint.finding import Finding
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
+    from weightlint.limits.refusal import Refusal
     from weightlint.loader import Release
     from weightlint.loading.prediction import Prediction
     from weightlint.names import Coord
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
+    from weightlint.spread import Spread
     from weightlint.wording import Wording
 
 
@@ -110,6 +112,12 @@ class Case:
         """Yield the faults of files of these kinds."""
         return (fault for fault in self.checkpoint.faults if fault.kind in kinds)
 
+    @property
+    def unasked(self) -> frozenset[Need]:
+        """What the user has not asked for: rules that need it are not even skipped."""
+        given = {Need.PLAN: self.plan, Need.LOADER: self.loader}
+        return frozenset(need for need, value in given.items() if value is None)
+
     def lacks(self, need: Need) -> str | None:
         """Say why a need is not met, or None if it is."""
         match need:
@@ -119,6 +127,8 @@ class Case:
                 return "only an index file was given: no headers, so no dtypes and shapes"
             case Need.CONFIG if self.config is None:
                 return f"no {self.checkpoint.config_path}; give one with --config FILE"
+            case Need.PLAN if self.plan is None:
+                return "no plan given"
             case Need.EXPECTED if self.spelling is None:
                 return self.unexpanded
             case Need.LOADER if self.loader is None:
@@ -133,6 +143,25 @@ class Case:
         ranks = self.checkpoint.ranks
         odd = {Slip.WORLD, Slip.FOREIGN}
         return ranks is not None and bool(ranks.missing or odd & {lapse.slip for lapse in self.lapses})
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """The plan laid over the expectation, None where one of them is not known."""
+        from weightlint.spread import Spread
+
+        if self.plan is None or self.plain is None:
+            return None
+        spelt = self.spelling is not None and (self.spelling.native or self.spelling.dialect.name == "hf")
+        return Spread(self.plan, self.joined.expected if spelt else self.plain, self.loader)
+
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What the plan breaks on."""
+        from weightlint.grain import grain
+        from weightlint.limits.gathered import gather
+
+        table = self.config.quantization if self.config is not None else None
+        return gather(self.spread, grain(table)) if self.spread is not None else ()
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

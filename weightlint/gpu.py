@@ -64,6 +64,14 @@ UNITS = {
 }
 
 
+def shown(size: int) -> str:
+    """Write a number of bytes as memory is counted: `81.3 GiB`."""
+    for scale, unit in ((GIB, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
+
+
 def named(name: str) -> Gpu:
     """Find an accelerator.
 

@@ -13,7 +13,6 @@ from weightlint.drawer import Drawer
 from weightlint.errors import WeightlintError
 from weightlint.finding import Place, Skip, counted
 from weightlint.names import natural
-from weightlint.rule import Need
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +37,7 @@ def judge(
     skips: dict[Skip, None] = {}
     rules = sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code))
     for case, rule in itertools.product(cases, rules):
-        if Need.LOADER in rule.needs and case.loader is None:
+        if rule.needs & case.unasked:
             continue
         lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
         case.told += [] if lacking is not None else list(_speak(case, rule))

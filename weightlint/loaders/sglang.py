@@ -1,7 +1,8 @@
 """SGLang: Hugging Face names, fused at load; experts outside, slices of them inside.
 
 Splits, experts and messages: SGLang 0.4.6.post5, 0.5.6 and 0.5.23, srt/distributed/utils.py, srt/layers/linear.py, srt/
-layers/moe/fused_moe_triton/layer.py, srt/layers/quantization/fp8.py. The split of layers changed with 0.5.6.
+layers/moe/fused_moe_triton/layer.py, srt/layers/quantization/fp8.py. The split of layers changed with 0.5.6; in
+0.4.6 every rank of a pipeline builds all layers of DeepSeek. Heads are on all stages but in DeepSeek: srt/models.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weightlint.dtype import FP8
-from weightlint.limits import BF16, NATIVE_BF16, NATIVE_FP8, Limit
+from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, DTypeLimit
 from weightlint.loader import Loader
-from weightlint.plan_rules import BlockRules, ExpertRules, PlanRules
+from weightlint.plan_rules import EVERYWHERE, PLAIN_PLACES, BlockRules, ExpertRules, PlanRules
 
 WORDS = {
     "even": "{size} is not divisible by {ways}",
@@ -24,8 +25,12 @@ WORDS = {
     "layers": "sum(partitions)={given} does not match num_hidden_layers={layers}.",
 }
 
+DEEPSEEK = frozenset({"deepseek_v2", "deepseek_v3", "deepseek_v32"})
+
 NEW = PlanRules(
     split="last_one_more",
+    places={"embedding": "first", "norm": "last", "head": EVERYWHERE},
+    odd_places=dict.fromkeys(DEEPSEEK, PLAIN_PLACES),
     mtp="own",
     vocab=64,
     vocab_share="otherwise",
@@ -41,7 +46,7 @@ NEW = PlanRules(
 
 OLD = replace(NEW, split="last_takes_rest")
 
-NO_FP8 = Limit(
+NO_FP8 = DTypeLimit(
     dtypes=FP8,
     below=NATIVE_FP8,
     experts=True,
@@ -50,7 +55,7 @@ NO_FP8 = Limit(
     cure="take the BF16 copy of the model, or vLLM, which unpacks FP8 for older GPUs",
 )
 
-LIMITS = (
+DTYPE_LIMITS = (
     NO_FP8,
     replace(NO_FP8, experts=False, span="<0.5.1", why="its Marlin kernel takes no FP8 in blocks"),
     replace(
@@ -61,7 +66,7 @@ LIMITS = (
         why="its Marlin kernel, which unpacks FP8, begins with sm80",
         says="",
     ),
-    Limit(
+    DTypeLimit(
         dtypes=BF16,
         below=NATIVE_BF16,
         computed=True,
@@ -78,8 +83,8 @@ LOADER = Loader(
     since="0.4.6",
     newest="0.5.23",
     recorded=("0.4.6.post5", "0.5.23"),
-    plan_rules=(("<0.5.6", OLD), ("", NEW)),
+    plan_rules=(("<0.4.7", replace(OLD, unstaged=DEEPSEEK)), ("<0.5.6", OLD), ("", NEW)),
     dialects=frozenset({"hf"}),
     quants=frozenset({"fp8_block"}),
-    limits=LIMITS,
+    dtype_limits=DTYPE_LIMITS,
 )

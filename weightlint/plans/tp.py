@@ -74,7 +74,8 @@ def _by(what: str, cut: Cut, spread: Spread) -> Cut:
         return replace(cut, unit="head", step=cut.size // heads)
     if what == "kv_head" and (heads := spread.kv_heads) and cut.size % heads == 0:
         copies = cut.ways // heads if spread.rules.kv == "copied" and cut.ways % heads == 0 else 1
-        return replace(cut, unit="kv head", step=cut.size // heads, replicas=copies)
+        # a rank with half a head of keys cannot be run, even where widths may be ragged
+        return replace(cut, unit="kv head", step=cut.size // heads, replicas=copies, ragged=False)
     return cut
 
 

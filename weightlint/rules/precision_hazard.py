@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.dtype_limits import fallback
 from weightlint.finding import Level, Place
-from weightlint.limits import fallback
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
