@@ -23,7 +23,7 @@ NATIVE_BF16 = (8, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DTypeLimit:
+class Limit:
     """Types that cannot be used: below a compute capability, on some devices, or by a range of releases.
 
     `dtypes` are the types, `experts` tells whether only experts (True) or all but them (False) are meant,
@@ -57,7 +57,7 @@ class DTypeLimit:
 
 
 HARDWARE = (
-    DTypeLimit(
+    Limit(
         dtypes=FP8,
         below=NATIVE_FP8,
         why="it multiplies no FP8 (that begins with sm89), and Triton has no such type for it",
@@ -65,14 +65,14 @@ HARDWARE = (
         cure="take the BF16 copy of the model, or a GPU from sm89 on; name the loader with --loader: some unpack FP8 "
         "for older GPUs",
     ),
-    DTypeLimit(
+    Limit(
         dtypes=FP8,
         devices=frozenset({"mps"}),
         why="PyTorch has no float8 on MPS",
         says="Trying to convert Float8_e4m3fn to the MPS backend but it does not have support for that dtype.",
         cure="take the BF16 copy of the model, or a GGUF or MLX conversion of it",
     ),
-    DTypeLimit(
+    Limit(
         dtypes=BF16,
         below=NATIVE_BF16,
         computed=True,
@@ -83,9 +83,9 @@ HARDWARE = (
 )
 
 
-def limits_of(loader: Release | None) -> tuple[DTypeLimit, ...]:
+def limits_of(loader: Release | None) -> tuple[Limit, ...]:
     """Return the limits of a loader, and those of hardware for types that it does not speak of."""
-    own = loader.loader.dtype_limits if loader is not None else ()
+    own = loader.loader.limits if loader is not None else ()
     spoken = {bool(limit.devices): frozenset[str]() for limit in HARDWARE}
     for limit in own:
         spoken[bool(limit.devices)] |= limit.dtypes

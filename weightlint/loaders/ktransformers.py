@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weightlint.dtype import FP8
-from weightlint.dtype_limits import BF16, NATIVE_FP8, DTypeLimit
+from weightlint.dtype_limits import BF16, NATIVE_FP8, Limit
 from weightlint.ggml import BY_NAME
 from weightlint.loader import Loader
 from weightlint.plan_rules import PlanRules
@@ -19,7 +19,7 @@ UNPACKED = frozenset(
 )
 """Types that it can unpack: archive/ktransformers/util/custom_gguf.py, GGML_TYPES."""
 
-NOT_UNPACKED = DTypeLimit(
+NOT_UNPACKED = Limit(
     dtypes=frozenset(BY_NAME) - UNPACKED,
     experts=False,
     formats=frozenset({"gguf"}),
@@ -28,7 +28,7 @@ NOT_UNPACKED = DTypeLimit(
     cure="take a file whose other tensors are of Q2_K to Q6_K, Q8_0 or IQ4_XS, or quantise it anew",
 )
 
-DTYPE_LIMITS = (
+LIMITS = (
     NOT_UNPACKED,
     replace(
         NOT_UNPACKED,
@@ -39,14 +39,14 @@ DTYPE_LIMITS = (
         says="NotImplementedError: ggml_type 30 not implemented",
         cure="take a later release, or a file of Q8_0 or F16",
     ),
-    DTypeLimit(
+    Limit(
         dtypes=FP8,
         below=NATIVE_FP8,
         why="its kernel is Triton's, which has no such type there",
         says="type fp8e4nv not supported in this architecture",
         cure="take a GGUF file of the model, or a GPU from sm89 on",
     ),
-    DTypeLimit(
+    Limit(
         dtypes=FP8,
         span="<=0.2.3",
         below=(9, 0),
@@ -76,5 +76,5 @@ LOADER = Loader(
     ),
     dialects=frozenset({"gguf", "hf", "ktransformers", "kt_kernel"}),
     quants=frozenset({"fp8_block"}),
-    dtype_limits=DTYPE_LIMITS,
+    limits=LIMITS,
 )

@@ -6,12 +6,12 @@ all layers offloaded and devices of equal share. The embedding stays on the CPU,
 
 from __future__ import annotations
 
-from weightlint.dtype_limits import DTypeLimit
+from weightlint.dtype_limits import Limit
 from weightlint.loader import Loader
 from weightlint.plan_rules import PlanRules
 
-DTYPE_LIMITS = (
-    DTypeLimit(
+LIMITS = (
+    Limit(
         dtypes=frozenset({"NVFP4", "Q1_0", "Q2_0"}),
         span="<=0.3.16",
         formats=frozenset({"gguf"}),
@@ -43,5 +43,5 @@ LOADER = Loader(
         ),
     ),
     dialects=frozenset({"gguf"}),
-    dtype_limits=DTYPE_LIMITS,
+    limits=LIMITS,
 )

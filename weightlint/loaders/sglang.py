@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weightlint.dtype import FP8
-from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, DTypeLimit
+from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, Limit
 from weightlint.loader import Loader
 from weightlint.plan_rules import EVERYWHERE, PLAIN_PLACES, BlockRules, ExpertRules, PlanRules
 
@@ -46,7 +46,7 @@ NEW = PlanRules(
 
 OLD = replace(NEW, split="last_takes_rest")
 
-NO_FP8 = DTypeLimit(
+NO_FP8 = Limit(
     dtypes=FP8,
     below=NATIVE_FP8,
     experts=True,
@@ -55,7 +55,7 @@ NO_FP8 = DTypeLimit(
     cure="take the BF16 copy of the model, or vLLM, which unpacks FP8 for older GPUs",
 )
 
-DTYPE_LIMITS = (
+LIMITS = (
     NO_FP8,
     replace(NO_FP8, experts=False, span="<0.5.1", why="its Marlin kernel takes no FP8 in blocks"),
     replace(
@@ -66,7 +66,7 @@ DTYPE_LIMITS = (
         why="its Marlin kernel, which unpacks FP8, begins with sm80",
         says="",
     ),
-    DTypeLimit(
+    Limit(
         dtypes=BF16,
         below=NATIVE_BF16,
         computed=True,
@@ -86,5 +86,5 @@ LOADER = Loader(
     plan_rules=(("<0.4.7", replace(OLD, unstaged=DEEPSEEK)), ("<0.5.6", OLD), ("", NEW)),
     dialects=frozenset({"hf"}),
     quants=frozenset({"fp8_block"}),
-    dtype_limits=DTYPE_LIMITS,
+    limits=LIMITS,
 )

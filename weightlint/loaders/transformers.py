@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weightlint.dtype import FP8
-from weightlint.dtype_limits import NATIVE_FP8, DTypeLimit
+from weightlint.dtype_limits import NATIVE_FP8, Limit
 from weightlint.loader import Loader
 from weightlint.plan_rules import ExpertRules, PlanRules
 
@@ -30,7 +30,7 @@ RULES = PlanRules(
     experts=ExpertRules(remainder="refused", group="any", round_robin=False),
 )
 
-UNPACKED = DTypeLimit(
+UNPACKED = Limit(
     dtypes=FP8,
     below=NATIVE_FP8,
     why="it unpacks them to BF16, which takes twice the memory",
@@ -39,7 +39,7 @@ UNPACKED = DTypeLimit(
     falls_to="BF16",
 )
 
-DTYPE_LIMITS = (
+LIMITS = (
     UNPACKED,
     replace(
         UNPACKED,
@@ -59,5 +59,5 @@ LOADER = Loader(
     plan_rules=(("", RULES),),
     dialects=frozenset({"hf"}),
     quants=frozenset({"fp8_block"}),
-    dtype_limits=DTYPE_LIMITS,
+    limits=LIMITS,
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from weightlint.dtype import FP8
-from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, DTypeLimit
+from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, Limit
 from weightlint.loader import Loader
 from weightlint.plan_rules import EVERYWHERE, BlockRules, ExpertRules, PlanRules
 
@@ -57,7 +57,7 @@ V33 = replace(
     blocks=replace(V10.blocks, columns="single", first=frozenset({"gate_proj", "w1"}), experts=32),
 )
 
-NO_BF16 = DTypeLimit(
+NO_BF16 = Limit(
     dtypes=BF16,
     span="<0.9",
     below=NATIVE_BF16,
@@ -67,8 +67,8 @@ NO_BF16 = DTypeLimit(
     cure="run it with --dtype=half, if the model bears it (WL404), or on a GPU from sm80 on",
 )
 
-DTYPE_LIMITS = (
-    DTypeLimit(
+LIMITS = (
+    Limit(
         dtypes=FP8,
         span="<0.9",
         below=NATIVE_FP8,
@@ -76,7 +76,7 @@ DTYPE_LIMITS = (
         says="type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')",
         cure="take a later release, which unpacks the blocks for older GPUs, or the BF16 copy of the model",
     ),
-    DTypeLimit(
+    Limit(
         dtypes=FP8,
         span=">=0.9",
         below=(7, 5),
@@ -98,5 +98,5 @@ LOADER = Loader(
     plan_rules=(("<0.10.1", V08), ("<0.33", V10), ("", V33)),
     dialects=frozenset({"hf", "mistral"}),
     quants=frozenset({"fp8_block"}),
-    dtype_limits=DTYPE_LIMITS,
+    limits=LIMITS,
 )

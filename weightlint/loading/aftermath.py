@@ -49,9 +49,9 @@ class Rest:
 
     @cached_property
     def is_moot(self) -> bool:
-        """Tell whether a finding of the files or the config stands before all that a loader could meet."""
+        """Tell whether a finding of files, config or plan stands before all that a loader could meet."""
         early = (it for it in self.told if it.level is Level.ERROR)
-        return any(it.code.startswith("WL1") or it.code in WHOLE for it in early)
+        return any(it.code.startswith(("WL1", "WL5")) or it.code in WHOLE for it in early)
 
     @cached_property
     def _names(self) -> frozenset[str]:

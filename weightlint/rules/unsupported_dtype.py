@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.dtype_limits import DTypeLimit
+    from weightlint.dtype_limits import Limit
     from weightlint.finding import Finding
 
 
@@ -33,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
             yield _finding(case, limit, rows, instead)
 
 
-def _rows(case: Case, limit: DTypeLimit) -> list[int]:
+def _rows(case: Case, limit: Limit) -> list[int]:
     """Return the rows of these types; of a type to compute with only where it is that of most."""
     index = case.index
     kinds = {at for at, kind in enumerate(index.kinds) if kind.dtype in limit.dtypes}
@@ -47,7 +47,7 @@ def _is_expert(name: str) -> bool:
     return ".experts." in name or "_exps." in name
 
 
-def _finding(case: Case, limit: DTypeLimit, rows: list[int], instead: str | None) -> Finding:
+def _finding(case: Case, limit: Limit, rows: list[int], instead: str | None) -> Finding:
     dtypes = "/".join(sorted({case.index.kind(row).dtype or "" for row in rows}))
     says = f': "{limit.says}"' if limit.says else ""
     subject = f"{case.index.names[rows[0]]} is" if len(rows) == 1 else f"{len(rows):,} tensors are"
@@ -61,7 +61,7 @@ def _finding(case: Case, limit: DTypeLimit, rows: list[int], instead: str | None
     )
 
 
-def _who(case: Case, limit: DTypeLimit) -> str:
+def _who(case: Case, limit: Limit) -> str:
     """Name what cannot use the types: loader, GPU or device."""
     gpu = case.running.gpu
     on = ""
