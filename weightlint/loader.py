@@ -25,7 +25,8 @@ class Loader:
     """One framework.
 
     `says` is its name as its makers write it. `newest` is the last release that is known here, `since` the
-    first. `revisions` are versions for states between releases, by the number of the pull request. `recorded` are the releases of which the outcome of loading was recorded. `plan_rules` are its
+    first. `revisions` are versions for states between releases, by the number of the pull request. `recorded` are
+    the releases of which the outcome of loading was recorded. `plan_rules` are its
     rules for plans by range of versions, the first range that holds a version counts. `dialects` are the
     spellings that it reads, `quants` the quantisations, `limits` element types that it cannot use.
     """
@@ -54,8 +55,9 @@ class Release:
 
     @property
     def says(self) -> str:
-        """Return name and version as people write them: `vLLM 0.8.4`."""
-        return f"{self.loader.says} {self.version}"
+        """Return name and version as people write them: `vLLM 0.8.4`, `vLLM at PR #16383`."""
+        _, pull, number = self.version.partition("+pr")
+        return f"{self.loader.says} at PR #{number}" if pull else f"{self.loader.says} {self.version}"
 
     def within(self, span: str) -> bool:
         """Tell whether the version lies in a range such as `>=0.9,<0.11`."""
