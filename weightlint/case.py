@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
     from weightlint.config import Config, FieldError
     from weightlint.expected import Expected, Slot
+    from weightlint.finding import Finding
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
+    from weightlint.limits.refusal import Refusal
     from weightlint.loader import Release
+    from weightlint.loading.prediction import Prediction
     from weightlint.names import Coord
     from weightlint.plan import Plan
     from weightlint.quant import Quant
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
+    from weightlint.spread import Spread
     from weightlint.wording import Wording
 
 
@@ -52,6 +56,7 @@ class Case:
     `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
     run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
+    `told` are the findings of the rules that have spoken.
     """
 
     checkpoint: Checkpoint
@@ -70,6 +75,7 @@ class Case:
     beside: Keys | None = None
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
+    told: list[Finding] = field(default_factory=list)
 
     @property
     def index(self) -> Index:
@@ -89,6 +95,13 @@ class Case:
         """Return the words for this kind of checkpoint."""
         return GGUF if isinstance(self.config, Keys) else CONFIG
 
+    @cached_property
+    def prediction(self) -> Prediction | str:
+        """What the loader will do with each tensor on each rank, or why that is not known."""
+        from weightlint.loading.prediction import predict
+
+        return predict(self)
+
     def refit(self) -> Refit | None:
         """Find the config field that, with another value, would explain most of the ledger."""
         from weightlint.refit import refit
@@ -99,6 +112,12 @@ class Case:
         """Yield the faults of files of these kinds."""
         return (fault for fault in self.checkpoint.faults if fault.kind in kinds)
 
+    @property
+    def unasked(self) -> frozenset[Need]:
+        """What the user has not asked for: rules that need it are not even skipped."""
+        given = {Need.PLAN: self.plan, Need.LOADER: self.loader}
+        return frozenset(need for need, value in given.items() if value is None)
+
     def lacks(self, need: Need) -> str | None:
         """Say why a need is not met, or None if it is."""
         match need:
@@ -108,8 +127,14 @@ class Case:
                 return "only an index file was given: no headers, so no dtypes and shapes"
             case Need.CONFIG if self.config is None:
                 return f"no {self.checkpoint.config_path}; give one with --config FILE"
+            case Need.PLAN if self.plan is None:
+                return "no plan given"
             case Need.EXPECTED if self.spelling is None:
                 return self.unexpanded
+            case Need.LOADER if self.loader is None:
+                return "no --loader given"
+            case Need.PREDICTION if isinstance(self.prediction, str):
+                return self.prediction
         return None
 
     @property
@@ -118,6 +143,25 @@ class Case:
         ranks = self.checkpoint.ranks
         odd = {Slip.WORLD, Slip.FOREIGN}
         return ranks is not None and bool(ranks.missing or odd & {lapse.slip for lapse in self.lapses})
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """The plan laid over the expectation, None where one of them is not known."""
+        from weightlint.spread import Spread
+
+        if self.plan is None or self.plain is None:
+            return None
+        spelt = self.spelling is not None and (self.spelling.native or self.spelling.dialect.name == "hf")
+        return Spread(self.plan, self.joined.expected if spelt else self.plain, self.loader)
+
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What the plan breaks on."""
+        from weightlint.grain import grain
+        from weightlint.limits.gathered import gather
+
+        table = self.config.quantization if self.config is not None else None
+        return gather(self.spread, grain(table)) if self.spread is not None else ()
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

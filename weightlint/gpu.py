@@ -25,6 +25,7 @@ class Gpu:
 GPUS = {
     gpu.name: gpu
     for gpu in (
+        Gpu("p100", 16 * GIB, (6, 0)),
         Gpu("t4", 15 * GIB, (7, 5)),
         Gpu("v100", 32 * GIB, (7, 0)),
         Gpu("a10", 23 * GIB, (8, 6)),
@@ -61,6 +62,14 @@ UNITS = {
     "mib": 1 << 20,
     "gib": GIB,
 }
+
+
+def shown(size: int) -> str:
+    """Write a number of bytes as memory is counted: `81.3 GiB`."""
+    for scale, unit in ((GIB, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
 
 
 def named(name: str) -> Gpu:

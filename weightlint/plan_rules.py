@@ -23,10 +23,10 @@ class ExpertRules:
 
     `remainder` says where experts that do not come out even go: to the `first` or `last` ranks, or
     `refused`, or `odd` where frameworks differ. `group` is what the degree must fill: `all` ranks that
-    share a stage or none, a divisor of `tp`, of `dp`, or of both (`any`). With `always`, experts are dealt even
-    if the plan asks for no expert parallelism. `inner` tells that neighbouring
-    ranks hold other experts, not other slices of the same. `round_robin` tells that it can deal so, and
-    `copies_even` that with redundant copies the number must come out even.
+    share a stage or none, a divisor of `tp`, of `dp`, or of both (`any`). With `always`, experts are dealt
+    even if the plan asks for no expert parallelism. `inner` tells that neighbouring ranks hold other experts,
+    not other slices of the same. `round_robin` tells that it can deal so. With redundant copies the number
+    must come out even in any case.
     """
 
     remainder: str = "odd"
@@ -34,23 +34,23 @@ class ExpertRules:
     inner: bool = False
     always: bool = False
     round_robin: bool = True
-    copies_even: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockRules:
     """What must hold between a rank's width and the blocks of a quantisation.
 
-    `columns` says which matrices are held to it along their output: `cut` ones, those that are `merged`
-    with others even if uncut, or `none`. `merged` are the last names of modules that the framework fuses.
-    `experts` is the least common divisor of width and block that it takes, 0 for the whole block. `tile`
-    is the least width `(out, in)` of its kernel for packed weights, and `packed` the words for it.
+    `columns` says which matrices are held to it along their output: those that are `cut`, those `merged`
+    with others as well even if uncut, or only `single` ones that are cut. `merged` are the last names of
+    modules that the framework fuses, `first` those of them that others lie below, which cannot be loaded
+    with half a block. `experts` is the least common divisor of width and block that it takes, 0 for the
+    whole block.
     """
 
     columns: str = "cut"
     merged: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()
     experts: int = 0
-    tile: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class PlanRules:
     `vocab` is what the vocabulary is padded to a multiple of, 0 for no padding; with `vocab_share` each
     rank's share is such a multiple `always`, `never`, or where the whole would not come out even
     (`otherwise`). `whole` are kinds of tensors, and patterns by schema in `whole_names`, that are not
-    cut. `empty` tells that a stage may have no layers. `words` are its messages by what they are about.
+    cut. `unstaged` are schemas of which each rank of a pipeline builds all layers. `empty` tells that a stage may have no layers. `words` are its messages by what they are about.
     """
 
     kinds: frozenset[str] = frozenset({"tp", "pp", "ep", "dp"})
@@ -82,6 +82,7 @@ class PlanRules:
     vocab_share: str = "always"
     whole: frozenset[str] = frozenset()
     whole_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unstaged: frozenset[str] = frozenset()
     empty: bool = False
     experts: ExpertRules = ExpertRules()
     blocks: BlockRules = BlockRules()

@@ -18,14 +18,16 @@ from weightlint.loading.family import (
     Experts,
     Family,
     Fuse,
+    Omit,
     Own,
+    Quantised,
     Retype,
     Scope,
-    Shared,
+    Stages,
     Texts,
 )
 from weightlint.loading.fault import Fault
-from weightlint.loading.ways import Raises, Way
+from weightlint.loading.ways import Raises, Shared, Way
 from weightlint.version import within
 
 if TYPE_CHECKING:
@@ -61,12 +63,15 @@ class Contract:
 _NESTED: dict[str, type[Any]] = {
     "fuse": Fuse,
     "experts": Experts,
+    "omit": Omit,
+    "quantised": Quantised,
     "own": Own,
     "dtypes": Retype,
     "asserts": Assertion,
     "texts": Texts,
     "completeness": Completeness,
     "scopes": Scope,
+    "stages": Stages,
     "ways": Way,
     "refuses": Raises,
     "after": Raises,
@@ -86,14 +91,14 @@ def _made(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         raise SchemaError(message)
     values = {key: _value(key, value, where) for key, value in table.items()}
     if cls is Family:
-        values["defaults"] = dict(table.get("defaults", {}))
+        values |= {key: dict(table.get(key, {})) for key in ("defaults", "classes", "modules")}
         values["traits"] = frozenset(table.get("traits", ()))
     return cls(**values)
 
 
 def _value(key: str, value: Any, where: str) -> Any:
     kind = _NESTED.get(key)
-    if kind is not None:
+    if kind is not None and not isinstance(value, bool):
         if isinstance(value, dict):
             return _made(kind, value, f"{where}.{key}")
         return tuple(_made(kind, row, f"{where}.{key}") for row in value)

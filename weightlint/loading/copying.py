@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from math import prod
 
 from weightlint.dtype import Shape
-from weightlint.loading.outcome import Failure, Fill
+from weightlint.loading.assigning import unassignable
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
 
-NO_SUCH_DIMENSION = Failure("IndexError", "tuple index out of range")
-"""What Python says of `shape[dim]` where there are not so many dimensions."""
+NO_DIMENSION = Failure("IndexError", "tuple index out of range")
+"""What Python raises where a dimension is asked for that a shape does not have."""
 
 Placed = tuple[Shape, Shape, int]
 """Start and shape of what is written, in the part of the parameter that the tensor is for; elements padded."""
@@ -37,11 +38,10 @@ def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
     if dim >= len(shape):
         text = f"Dimension out of range (expected to be in range of [-{len(shape)}, {len(shape) - 1}], but got {dim})"
         return Failure("IndexError", text)
-    if start > shape[dim] or length < 0:
-        size = shape[dim]
+    if start > shape[dim]:
+        span = f"[{-shape[dim]}, {shape[dim]}]"
         return Failure(
-            "IndexError",
-            f"start out of range (expected to be in range of [-{size}, {size}], but got {start})",
+            "IndexError", f"start out of range (expected to be in range of {span}, but got {start})"
         )
     if start + length > shape[dim]:
         return Failure(
@@ -53,16 +53,19 @@ def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
 
 def broadcast(source: Shape, target: Shape) -> Failure | None:
     """Refuse what `torch.Tensor.copy_` cannot broadcast."""
-    if len(source) > len(target):
-        text = "output with shape {} doesn't match the broadcast shape {}"
-        return Failure("RuntimeError", text.format([*target], [*source]))
-    for back in range(1, len(source) + 1):
-        have, want = source[-back], target[-back]
-        if have not in (1, want):
-            at = len(target) - back
-            text = f"The size of tensor a ({want}) must match the size of tensor b ({have}) at non-singleton dimension {at}"
+    dims = max(len(source), len(target))
+    wide = []
+    for back in range(1, dims + 1):
+        have = source[-back] if back <= len(source) else 1
+        want = target[-back] if back <= len(target) else 1
+        if have != want and 1 not in (have, want):
+            text = f"The size of tensor a ({want}) must match the size of tensor b ({have}) at non-singleton dimension {dims - back}"
             return Failure("RuntimeError", text)
-    return None
+        wide.append(want if have == 1 else have)
+    if tuple(reversed(wide)) == target:
+        return None
+    text = "output with shape {} doesn't match the broadcast shape {}"
+    return Failure("RuntimeError", text.format([*target], wide[::-1]))
 
 
 def size_text(shape: Shape) -> str:
@@ -92,20 +95,24 @@ class Whole:
 class Sliced:
     """Take the rank's piece, then ask for equal shapes; a piece beyond what is there is torch's error.
 
-    `casts` is `up` where a dtype of less precision is refused, `any` where all are taken.
+    `lifts` says when a tensor without dimensions becomes one of 1: `first`, `last` (after it was cut) or never. `casts`
+    is `up` where a dtype of less precision is refused.
     """
 
     text: str = ""
+    lifts: str = ""
     casts: str = "any"
 
     def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
         """Narrow, compare, copy."""
         padded = 0
+        if self.lifts == "first" and not found:
+            found = (1,)
         if cutting.dim is not None and cutting.dim < len(room):
             size = room[cutting.dim]
             begin = cutting.at * size
             if cutting.short == "pad" and cutting.dim >= len(found):
-                return NO_SUCH_DIMENSION
+                return NO_DIMENSION
             if cutting.short == "pad" and begin + size > found[cutting.dim]:
                 taken: Shape | Failure = (*found[: cutting.dim], size, *found[cutting.dim + 1 :])
                 have = max(found[cutting.dim] - begin, 0)
@@ -115,6 +122,8 @@ class Sliced:
             if isinstance(taken, Failure):
                 return taken
             found = taken
+        if self.lifts and not found:
+            found = (1,)
         if found != room:
             text = self.text.replace("{tensor}", size_text(found)).replace("{param}", size_text(room))
             return Failure("AssertionError", text)
@@ -133,9 +142,10 @@ class Vocabulary:
 
     def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
         """Compare the rows, take the rank's, fill what is beyond them with zeros."""
-        if not found or found[0] != self.rows:
-            rows = found[0] if found else 0
-            return Failure("AssertionError", self.text.format(rows=self.rows, found=rows))
+        if not found:
+            return NO_DIMENSION
+        if found[0] != self.rows:
+            return Failure("AssertionError", self.text.format(rows=self.rows, found=found[0]))
         begin = min(cutting.at * room[0], self.rows)
         have = min(begin + room[0], self.rows) - begin
         taken = (have, *found[1:])
@@ -151,83 +161,74 @@ class Expert:
 
     `fits` is what is done with one of another size: `narrow` takes the piece that the parameter has room for and
     broadcasts; `share` takes an equal share of what is there and writes only that much; `pad` takes the same share and
-    fills up with zeros; `assign` takes it whole, as `parameter[expert] = tensor` does.
+    fills up with zeros; `assign` takes it whole, as `parameter[expert] = tensor` does. `refined` are the scales that
+    stand for one of the checkpoint's, in rows and columns. A tensor of three dimensions is taken for all experts.
     """
 
     fits: str = "narrow"
     ways: int = 1
+    refined: tuple[int, int] = (1, 1)
 
-    def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
+    def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure | Skip:
         """Take the piece as this framework does, then copy it as torch does."""
+        if self.refined != (1, 1):
+            if len(found) < 2:
+                return _no_such_dimension(len(found), -2)
+            *outer, rows, columns = found
+            found = (*outer, rows * self.refined[0], columns * self.refined[1])
         dim = cutting.dim
+        if dim is not None and len(room) > 2:
+            dim += 1
         if self.fits == "share":
             return self._share(found, room, dim, cutting.at)
         if self.fits == "pad":
-            return self._pad(found, room, dim)
+            return self._padded(found, room, dim)
         if self.fits == "assign":
-            return _assigned(found, room)
-        if dim is not None and found:
+            return unassignable(found, room) or ((0,) * len(room), room, 0)
+        if dim is not None:
             taken = narrow(found, dim, cutting.at * room[dim], room[dim])
             if isinstance(taken, Failure):
                 return taken
             found = taken
         return broadcast(found, room) or ((0,) * len(room), room, 0)
 
-    def _pad(self, found: Shape, room: Shape, dim: int | None) -> Placed | Failure:
-        if dim is None:
-            return broadcast(found, room) or ((0,) * len(room), room, 0)
-        if dim >= len(found):
-            return NO_SUCH_DIMENSION
-        each = found[dim] // self.ways
-        found = (*found[:dim], each, *found[dim + 1 :])
-        small = (
-            (*room[:dim], each, *room[dim + 1 :]) if len(found) == len(room) and each < room[dim] else room
-        )
+    def _padded(self, found: Shape, room: Shape, dim: int | None) -> Placed | Failure:
+        small = room
+        if dim is not None:
+            if dim >= len(found):
+                return NO_DIMENSION
+            each = found[dim] // self.ways
+            found = (*found[:dim], each, *found[dim + 1 :])
+            if len(found) == len(room) and each < room[dim]:
+                small = (*room[:dim], each, *room[dim + 1 :])
         return broadcast(found, small) or ((0,) * len(room), small, prod(room) - prod(small))
 
-    def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure:
+    def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure | Skip:
         if dim is not None and found:
             if dim >= len(found):
-                return narrow(found, dim, 0, 0)  # type: ignore[return-value] # always a Failure here
+                return NO_DIMENSION
+            if not found[dim]:
+                return Skip("empty")
             each = found[dim] // self.ways
-            if found[dim] - each * at <= 0:
-                return (0,) * len(room), (*room[:dim], 0, *room[dim + 1 :]), 0
             found = (*found[:dim], each, *found[dim + 1 :])
-        small = (
-            tuple(
-                min(have, want) if back < len(found) else want
-                for back, (have, want) in enumerate(zip(found, room, strict=False))
-            )
-            if len(found) == len(room)
-            else room
+        inner = range(len(room) - 2, len(room))
+        small = tuple(
+            min(want, found[at]) if at in inner and at < len(found) else want for at, want in enumerate(room)
         )
         return broadcast(found, small) or ((0,) * len(room), small, 0)
 
 
-def _assigned(found: Shape, room: Shape) -> Placed | Failure:
-    """Set a whole region; dimensions of 1 in front do not count."""
-    while len(found) > len(room) and found[0] == 1:
-        found = found[1:]
-    if len(found) > len(room):
-        text = "expand(torch.FloatTensor{{{}}}, size={}): the number of sizes provided ({}) must be greater or equal to the number of dimensions in the tensor ({})"
-        return Failure("RuntimeError", text.format([*found], [*room], len(room), len(found)))
-    for back in range(1, len(found) + 1):
-        have, want = found[-back], room[-back]
-        if have not in (1, want):
-            text = (
-                f"The expanded size of the tensor ({want}) must match the existing size ({have}) at non-singleton "
-                f"dimension {len(room) - back}.  Target sizes: {[*room]}.  Tensor sizes: {[*found]}"
-            )
-            return Failure("RuntimeError", text)
-    return (0,) * len(room), room, 0
+def _no_such_dimension(dims: int, dim: int) -> Failure:
+    span = f"[{-max(dims, 1)}, {max(dims, 1) - 1}]"
+    return Failure("IndexError", f"Dimension out of range (expected to be in range of {span}, but got {dim})")
 
 
 Copy = Whole | Sliced | Vocabulary | Expert
 
 
-def placed(param: str, offset: Shape, result: Placed | Failure) -> Fill | Failure:
+def placed(param: str, offset: Shape, result: Placed | Failure | Skip) -> Outcome:
     """Say where in the whole parameter a part was written; `offset` may have the expert's number in front."""
-    if isinstance(result, Failure):
+    if not isinstance(result, tuple):
         return result
     start, shape, padded = result
     extra = len(offset) - len(start)

@@ -8,37 +8,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from weightlint.loading.ways import Raises, Way
+    from weightlint.loading.ways import Raises, Shared, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fuse:
     """Matrices that stand one above the other in one parameter, in this order.
 
-    Where one of the parts is not expected at all, the others keep their own parameters. `paired` parts are
-    put together before they are copied.
+    Where one of the parts is not expected at all, the others keep their own parameters. `whole` says that the
+    checkpoint has the parts in one tensor of the parameter's name. `blocks` is false where the places of block scales
+    are counted in rows of the weight. `paired` parts are put together before they are copied. `holds` is the
+    framework's class of the module, if that reads its tensors itself.
     """
 
     into: str
     parts: tuple[str, ...]
+    whole: bool = False
+    blocks: bool = True
     paired: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """When the shared expert is loaded into the stack of the routed ones, behind the last of them.
-
-    `module` is its name; `where` are the values of config fields that it takes. Not where experts are parallel, unless
-    `with_ep`; `per_rank` where each rank of tp adds a copy. `gathers` are the tensors that must all be there before
-    anything is copied, `gathers_plain` those of a model that is not quantised.
-    """
-
-    module: str
-    where: Mapping[str, int]
-    with_ep: bool = False
-    per_rank: bool = False
-    gathers: tuple[str, ...] = ()
-    gathers_plain: tuple[str, ...] = ()
+    holds: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +34,11 @@ class Experts:
     """Routed experts, stacked: `path` is what follows `experts.` in the parameters' names.
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
-    way of `copying.Expert`. `shared` tells when the shared expert is one more slot, None for never; `uneven` are the
-    words where the ranks do not divide an expert. `over` is `tp` where experts are dealt to the ranks of tp whatever
-    the degree of expert parallelism.
+    way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
+    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert, which is
+    rounded down with `rounds`. `stacked` is the name of a tensor with gate above up, of one expert or of all. `over` is
+    `tp` where experts are dealt to the ranks of tp whatever the degree of expert parallelism. `shared` tells when the
+    shared expert is one more of them, None for never.
     """
 
     path: str = ""
@@ -56,17 +46,52 @@ class Experts:
     up: str = "up_proj"
     down: str = "down_proj"
     fits: str = "narrow"
+    refine: int = 0
     uneven: str | None = None
+    rounds: bool = False
+    stacked: str = ""
     over: str = "ep"
     shared: Shared | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omit:
+    """Tensors of the schema for which the framework makes no parameter.
+
+    Those whose names end with one of `ends`, unless the config has one of the values of `unless`.
+    """
+
+    ends: tuple[str, ...]
+    unless: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantised:
+    """Which weights a framework quantises if the config declares FP8 with one scale per block.
+
+    `lists` are the keys of the quantisation table of which the first that is not empty names the modules left
+    plain, `fused` the parameters whose parts are looked up there one by one. Modules whose names end with one of
+    `nameless` are looked up nowhere, routers only with `routers`, experts only with `experts`. `text` is of the
+    exception where only some parts of a fused parameter are in the list. `fused_if` are further fused parameters with
+    the config fields of which one must have a value.
+    """
+
+    lists: tuple[str, ...] = ()
+    fused: tuple[str, ...] = ()
+    nameless: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    routers: bool = False
+    experts: bool = False
+    text: str = ""
+    fused_if: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
     """Parameters that the framework makes beside those of the schema, for each module that ends with `module`.
 
-    `shape` may name `experts`, the rank's number of them. Unless `default`, they are told as never written; `sound`
-    ones have a value that serves nevertheless.
+    `shape` may name `experts`, the rank's number of them; `when` restricts it to `quantised` or `plain` models. Unless
+    `default`, they are told as never written; `sound` ones have a value that serves nevertheless.
     """
 
     module: str
@@ -90,8 +115,8 @@ class Retype:
 class Assertion:
     """A size of the config that must divide, checked while the model is built.
 
-    `field` must be a multiple of the ranks of a kind, `by`; with `replicates` it may be a divisor of them as well, with
-    `at_least` it only must not be smaller. `before` is the module, `layers` or `experts`, that asks first.
+    `field` must be a multiple of the ranks of a kind, `by`; with `replicates` it may be a divisor of them as well; with `at_least` it only
+    must not be smaller. It is checked before the first tensor of a layer whose name contains `before`, or before any for `layers`.
     """
 
     field: str
@@ -100,6 +125,15 @@ class Assertion:
     at_least: bool = False
     before: str = "layers"
     kind: str = "AssertionError"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """What every pipeline stage must have: a tensor whose name contains `has`, else the constructor raises."""
+
+    has: str = ""
+    kind: str = ""
     text: str = ""
 
 
@@ -146,9 +180,11 @@ class Family:
 
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
     parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
-    where every rank builds all layers. `scopes` are tried in order, the longest prefix first. With `expert_parallel` it
-    holds only where experts are parallel. `refuses` is what the constructor of the experts raises whatever the config,
-    `after` what comes after the last tensor.
+    where every rank builds all layers. `before` are steps for every name, then `scopes` are tried, the longest prefix
+    first. `modules` are names of modules without parameters, by the end of the module that has them. `bare` are ends of modules
+    of torch's own classes. `order` are texts of names in the order in which a layer builds its modules, where that
+    is not the schema's. With `expert_parallel` it holds only where experts are parallel. `refuses` is what the
+    constructor of the experts raises whatever the config, `after` what comes after the last tensor. `classes` are the framework's class names where they are not those of the config.
     """
 
     name: str
@@ -156,6 +192,11 @@ class Family:
     versions: str = ""
     fuse: tuple[Fuse, ...] = ()
     experts: Experts = Experts()
+    omit: tuple[Omit, ...] = ()
+    quantised: Quantised = Quantised()
+    bare: tuple[str, ...] = ()
+    modules: Mapping[str, Any] = None  # type: ignore[assignment] # filled in by the reader of the file
+    order: tuple[str, ...] = ()
     own: tuple[Own, ...] = ()
     dtypes: tuple[Retype, ...] = ()
     asserts: tuple[Assertion, ...] = ()
@@ -165,10 +206,13 @@ class Family:
     refuses: Raises | None = None
     after: Raises | None = None
     completeness: Completeness = Completeness()
+    before: tuple[Mapping[str, Any], ...] = ()
     scopes: tuple[Scope, ...] = ()
+    stages: Stages = Stages()
     everywhere: tuple[str, ...] = ()
     tied: str = "own"
     pipelined: bool = True
     vocab_pad: int = 64
     traits: frozenset[str] = frozenset()
-    defaults: Mapping[str, int] = None  # type: ignore[assignment] # filled in by `made`
+    defaults: Mapping[str, int] = None  # type: ignore[assignment] # filled in by the reader of the file
+    classes: Mapping[str, str] = None  # type: ignore[assignment] # filled in by the reader of the file

@@ -12,9 +12,9 @@ from weightlint.loading.outcome import Failure
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
-    from weightlint.loading.family import Shared
     from weightlint.loading.model import Model
     from weightlint.loading.steps import Tensor
+    from weightlint.loading.ways import Shared
 
 
 def wanted(shared: Shared, model: Model) -> Iterator[str]:

@@ -6,19 +6,21 @@ Source: sglang/srt/models/deepseek_v2.py of 0.4.6.post5, models/deepseek_common/
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weightlint.loading.casting import promoted
 from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from weightlint.dtype import Shape
     from weightlint.loading.steps import Tensor
     from weightlint.loading.view import View
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PairStep:
+class HalvesStep:
     """Hold a projection until the other has come, then write both at once, the first of `parts` above the second.
 
     `into` is the parameter; its name is made from the one that came last by replacing the first of `renames` that it has, so
@@ -38,31 +40,29 @@ class PairStep:
         first, second = self.parts
         if self.field not in view.model.sizes or (first not in name and second not in name):
             return name
-        view.held[name] = tensor
         upper = name if first in name else name.replace(second, first)
         lower = name if second in name else name.replace(first, second)
-        if upper not in view.held or lower not in view.held:
+        held = view.held.setdefault(f"{upper} {lower}", {})
+        held[name] = tensor
+        if upper not in held or lower not in held:
             return Skip("half")
-        halves = view.held[upper], view.held[lower]
-        shape = stacked_rows(halves[0].shape, halves[1].shape)
-        joined = promoted(halves[0].dtype, halves[1].dtype) or shape
+        del view.held[f"{upper} {lower}"]
+        shape = stacked_rows(held[upper].shape, held[lower].shape)
+        joined = promoted(held[upper].dtype, held[lower].dtype) or shape
         if isinstance(joined, Failure):
             return joined
-        return self._written(name, joined, tensor, (upper, lower), view)
+        others = tuple(other.name for other in held.values() if other.name != tensor.name)
+        return self._written(name, replace(tensor, shape=joined), others, view)
 
-    def _written(
-        self, name: str, shape: Shape, tensor: Tensor, halves: tuple[str, str], view: View
-    ) -> Outcome:
+    def _written(self, name: str, whole: Tensor, others: tuple[str, ...], view: View) -> Outcome:
         old = next((text for text in self.renames if text in name), "")
         target = name.replace(old, self.into) if old else name
         param = view.param(target)
         if param is None and self.missing == "raise":
             return view.key_error(target)
-        others = tuple(view.held.pop(half).name for half in dict.fromkeys(halves))
         if param is None:
             return Skip("unknown", self.warns.replace("{name}", target))
-        result = view.copied(param, replace(tensor, shape=shape))
-        others = tuple(other for other in others if other != tensor.name)
+        result = view.copied(param, whole)
         return replace(result, beside=others) if isinstance(result, Fill) else result
 
 
@@ -93,3 +93,6 @@ def stacked_rows(upper: Shape, lower: Shape) -> Shape | Failure:
             text = f"Sizes of tensors must match except in dimension 0. Expected size {want} but got size {have} for tensor number 1 in the list."
             return Failure("RuntimeError", text)
     return (upper[0] + lower[0], *upper[1:])
+
+
+STEPS: Mapping[str, Any] = {"halves": HalvesStep, "share": ShareStep}

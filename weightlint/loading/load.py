@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+from weightlint.expected import Presence
 from weightlint.loading.building import Built, build
 from weightlint.loading.gathering import missed, reordered
-from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip, written
 from weightlint.loading.site import placed, seated
-from weightlint.loading.steps import expert_name, made
+from weightlint.loading.steps import Tensor, expert_name, made
 from weightlint.loading.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from weightlint.loading.family import Family, Shared
+    from weightlint.loading.family import Family
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
-    from weightlint.loading.steps import Step, Tensor
+    from weightlint.loading.steps import Step
+    from weightlint.loading.ways import Shared
 
 
 AFTER = "(after the last key)"
-"""What stands for the tensor where the loader raises when all are read."""
+"""What stands for the tensor where the load function raises when all are read."""
 
 
 class Loader:
@@ -32,15 +34,18 @@ class Loader:
         self.model = model
         site = seated(placed(site, model, family), model, family)
         self.built: Built = build(model, family, site)
-        self.after: Failure | None = None
+        self.shared = family.experts.shared if self.built.shared else None
+        self.last: Failure | None = None
         if family.after is not None and not (family.after.when == "stages" and site.first and site.last):
-            self.after = Failure(family.after.kind, family.after.text)
+            self.last = Failure(family.after.kind, family.after.text)
         experts = family.experts
         pattern = expert_name((experts.gate, experts.up, experts.down))
+        whole = View(self.built, model, family, site, pattern)
+        self._before = whole, [made(row) for row in family.before]
         self._scopes: list[tuple[View, list[Step]]] = [
             (
-                View(self.built, model, family, site, pattern, scope.prefix, scope.holds),
-                [made(row) for row in scope.steps],
+                replace(whole, prefix=scope.prefix, holds=_class_name(scope.holds, model, family), held={}),
+                [made(row) for row in scope.steps if _applies(row, model)],
             )
             for scope in sorted(family.scopes, key=lambda it: -len(it.prefix))
         ]
@@ -49,49 +54,95 @@ class Loader:
         """Say what becomes of one tensor; what waits for others is forgotten where one fails."""
         outcome = self._fed(tensor)
         if isinstance(outcome, Failure):
-            for view, _ in self._scopes:
-                view.held.clear()
+            self.forget()
         return outcome
 
+    def forget(self) -> None:
+        """Forget what waits for others."""
+        for view, _ in self._scopes:
+            view.held.clear()
+
     def _fed(self, tensor: Tensor) -> Outcome:
+        first = _walked(tensor, *self._before)
+        if not isinstance(first, Tensor):
+            return first
         for view, steps in self._scopes:
-            if not tensor.name.startswith(view.prefix):
-                continue
-            name = tensor.name[len(view.prefix) :]
-            for step in steps:
-                result = step(name, tensor, view)
-                if not isinstance(result, str):
-                    return result
-                name = result
-            return Skip("unknown")
+            if f"{first.name}.".startswith(view.prefix):
+                result = _walked(replace(first, name=first.name[len(view.prefix) :]), view, steps)
+                return Skip("unknown") if isinstance(result, Tensor) else result
         return Skip("unknown")
+
+    def lost_alias(self, out: Load) -> Failure | None:
+        """Return what is raised for a tied tensor that was passed over while the one that it is tied to never came."""
+        holds = self._scopes[-1][0].holds
+        for alias, name in self.built.aliases.items():
+            if (
+                isinstance(out.outcomes.get(alias), Skip)
+                and name in self.built.params
+                and name not in out.written
+            ):
+                text = (
+                    f"{alias!r} was skipped because it is tied to {name!r} in {holds}, but {name!r} was not "
+                    "found in the checkpoint, so the tied weight is uninitialized."
+                )
+                return Failure("ValueError", text)
+        return None
+
+
+def _walked(tensor: Tensor, view: View, steps: Sequence[Step]) -> Outcome | Tensor:
+    """Go through steps until one knows what becomes of a tensor; else return it as they leave it."""
+    for step in steps:
+        result = step(tensor.name, tensor, view)
+        if isinstance(result, str):
+            tensor = replace(tensor, name=result) if result != tensor.name else tensor
+        elif isinstance(result, Tensor):
+            tensor = result
+        else:
+            return result
+    return tensor
+
+
+def _applies(row: Mapping[str, Any], model: Model) -> bool:
+    """Tell whether a step is for such a model: `quantised`, `plain` or `tied`."""
+    is_tied = any(slot.need is Presence.TIED for slot in model.expected.slots)
+    truth = {"quantised": model.block is not None, "plain": model.block is None, "tied": is_tied}
+    return truth.get(row.get("when", ""), True)
+
+
+def _class_name(holds: str, model: Model, family: Family) -> str:
+    """Write the framework's class of the whole model, which is that of the config but for a few."""
+    listed = model.config.get("architectures")
+    arch = listed[0] if isinstance(listed, list) and listed else ""
+    return holds.replace("{arch}", family.classes.get(arch, str(arch)))
 
 
 @dataclass
 class Load:
     """What one rank ends up with.
 
-    `outcomes` are in reading order, `written` are the regions of each parameter with their elements; `after` is what is
-    raised when all is read.
+    `outcomes` are in reading order, `written` are the regions of each parameter with their elements; `last` is what the load
+    function raises when all is read, `after` what a check raises then.
     """
 
     built: Built
     after: Failure | None = None
+    last: Failure | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     written: dict[str, dict[tuple[tuple[int, ...], tuple[int, ...]], int]] = field(default_factory=dict)
 
     def note(self, tensor: Tensor, outcome: Outcome) -> None:
         """Note what became of a tensor, and of those that waited for it."""
         self.outcomes[tensor.name] = outcome
+        for fill in written(outcome):
+            self.written.setdefault(fill.param, {})[fill.start, fill.shape] = fill.elements
         if isinstance(outcome, Fill):
-            self.written.setdefault(outcome.param, {}).update(outcome.regions)
             self.outcomes.update(dict.fromkeys(outcome.beside, outcome))
 
     @property
     def errors(self) -> dict[str, Failure]:
         """What is raised, tensor by tensor, if the load went on after each."""
         out = {name: it for name, it in self.outcomes.items() if isinstance(it, Failure)}
-        return out if self.after is None else {**out, AFTER: self.after}
+        return out if self.last is None else {**out, AFTER: self.last}
 
     @property
     def never_written(self) -> list[str]:
@@ -107,9 +158,9 @@ class Load:
     def zeroed(self) -> dict[str, int]:
         """Elements that the loader sets to zero because a tensor ends before them, by parameter."""
         out: dict[str, int] = {}
-        for it in self.outcomes.values():
-            if isinstance(it, Fill) and it.padded:
-                out[it.param] = out.get(it.param, 0) + it.padded * it.copies
+        for fill in (fill for it in self.outcomes.values() for fill in written(it)):
+            if fill.padded:
+                out[fill.param] = out.get(fill.param, 0) + fill.padded
         return out
 
     @property
@@ -124,27 +175,29 @@ class Load:
 
 
 def load(model: Model, family: Family, site: Site, tensors: Iterable[Tensor]) -> Load:
-    """Feed every tensor to the load function of one rank; one that gathers them first stops at what it does not find."""
+    """Feed every tensor to the load function of one rank."""
     loader = Loader(model, family, site)
     out = Load(loader.built)
     if loader.built.error is not None:
         return out
-    shared = family.experts.shared if loader.built.shared else None
-    if shared is not None and shared.gathers:
-        _gather(loader, shared, list(tensors), out)
+    if loader.shared is not None and loader.shared.gathers:
+        _gather(loader, loader.shared, list(tensors), out)
         return out
     outcome: Outcome | None = None
     for tensor in tensors:
         outcome = loader.feed(tensor)
         out.note(tensor, outcome)
-    out.after = None if isinstance(outcome, Failure) else loader.after
+    out.last = None if isinstance(outcome, Failure) else loader.last
+    if "checks_aliases" in family.traits and not out.errors:
+        out.after = loader.lost_alias(out)
     return out
 
 
 def _gather(loader: Loader, shared: Shared, tensors: list[Tensor], out: Load) -> None:
+    """Load a checkpoint that the framework reads as a whole first: it stops at what it does not find, and at the first failure."""
     out.outcomes.update({tensor.name: Skip("unread") for tensor in tensors})
-    out.after = missed(shared, loader.model, out.outcomes.keys())
-    if out.after is not None:
+    out.last = missed(shared, loader.model, out.outcomes.keys())
+    if out.last is not None:
         return
     for tensor in reordered(shared, loader.model, tensors):
         outcome = loader.feed(tensor)

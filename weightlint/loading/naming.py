@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -112,3 +113,65 @@ class RenameStep:
         for old, new in self.texts.items():
             renamed = renamed.replace(old, new, 1)
         return name if self.to_param and view.param(renamed) is None else renamed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentsStep:
+    """Replace whole segments, one or two together, unless what they become is in the name already.
+
+    Source: maybe_remap_mistral in vllm/model_executor/models/llama.py, for the names of consolidated checkpoints.
+    """
+
+    texts: Mapping[str, str]
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Replace, wherever the segment's text stands."""
+        del tensor, view
+        segments = name.split(".")
+        for here, after in zip(segments, (*segments[1:], ""), strict=True):
+            both = f"{here}.{after}"
+            if both in self.texts:
+                name = name.replace(both, self.texts[both])
+            elif here in self.texts and self.texts[here] not in name:
+                name = name.replace(here, self.texts[here])
+        return name
+
+
+KV_SCALES = tuple(
+    (re.compile(pattern), new)
+    for pattern, new in (
+        (r"\.kv_scale$", r".attn.k_scale"),
+        (r"\.self_attn\.[kv]_proj\.([kv])_scale$", r".self_attn.attn.\1_scale"),
+        (r"\.self_attn\.qk(?:qk)?v_proj\.([kv])_scale$", r".self_attn.attn.\1_scale"),
+        (r"\.self_attn\.q\.scale$", r".self_attn.attn.q_scale"),
+        (r"\.self_attn\.([kv])_cache\.scale$", r".self_attn.attn.\1_scale"),
+        (r"(?<!\.attn)\.([qkv])_scale$", r".attn.\1_scale"),
+        (r"(?<!\.attn)\.([qkv])_zero_point$", r".attn.\1_zero_point"),
+    )
+)
+"""Spellings of the scales of a quantised cache. Source: vllm 0.33.0, quantization/base_config.py get_cache_scale_mapper."""
+
+
+@dataclass(frozen=True, slots=True)
+class KvScaleStep:
+    """Give the scales of a quantised cache the names that they have in the attention module."""
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Try every spelling in turn."""
+        del tensor, view
+        for pattern, new in KV_SCALES:
+            name = pattern.sub(new, name)
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsentStep:
+    """Pass over what lies below `text` in a layer that has no parameter there."""
+
+    text: str
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Look for the module."""
+        del tensor
+        head, found, _ = name.rpartition(self.text)
+        return Skip("absent") if found and not view.has_module(head + self.text.rstrip(".")) else name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from weightlint.dtype import Shape
 
 
@@ -14,16 +16,21 @@ class Fill:
     """A slice of a runtime parameter is written: `shape` elements from `start` on, both row-major.
 
     `shape` has no dimension for the expert where `start` has one. `padded` are the elements beyond what the
-    tensor has, which the loader sets to zero. `beside` are tensors that came before and are written by the same copy. Experts in
-    `copies` places are written to that many, from `start` on.
+    tensor has, which the loader sets to zero. `also` are the other slices that the same tensor fills, `beside` other tensors
+    that came before and are written by the same copy.
     """
 
     param: str
     start: Shape
     shape: Shape
     padded: int = 0
+    also: tuple[Fill, ...] = ()
     beside: tuple[str, ...] = ()
-    copies: int = 1
+
+    @property
+    def all(self) -> tuple[Fill, ...]:
+        """Every slice that the tensor fills."""
+        return (self, *self.also)
 
     @property
     def elements(self) -> int:
@@ -31,16 +38,7 @@ class Fill:
         total = 1
         for size in self.shape:
             total *= size
-        return (total + self.padded) * self.copies
-
-    @property
-    def regions(self) -> dict[tuple[Shape, Shape], int]:
-        """Start and shape of each region that is written, with the number of elements that have a value afterwards."""
-        if self.copies == 1:
-            return {(self.start, self.shape): self.elements}
-        first, *rest = self.start
-        each = self.elements // self.copies
-        return {((first + n, *rest), self.shape): each for n in range(self.copies)}
+        return total + self.padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +51,43 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The loader raises: the exception's type and its text."""
+    """The loader raises: the exception's type and its text; `done` is what it has written of the tensor by then."""
 
     kind: str
     text: str
+    done: tuple[Fill, ...] = ()
 
     def of_dtypes(self, param: str, tensor: str) -> Failure:
         """Put torch's names of the dtypes in where the text has `{param_dtype}` and `{tensor_dtype}`."""
-        if "_dtype}" not in self.text:
-            return self
         text = self.text.replace("{param_dtype}", f"torch.{param}")
-        return Failure(self.kind, text.replace("{tensor_dtype}", f"torch.{tensor}"))
+        return replace(self, text=text.replace("{tensor_dtype}", f"torch.{tensor}"))
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}" if self.text else self.kind
 
 
 Outcome = Fill | Skip | Failure
+
+
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """Say what becomes of a tensor that is copied piece by piece: the first failure ends it."""
+    fills: list[Fill] = []
+    skip = Skip("expert")
+    for it in outcomes:
+        if isinstance(it, Failure):
+            return replace(it, done=(*fills, *it.done))
+        if isinstance(it, Fill):
+            fills += it.all
+        else:
+            skip = it
+    return replace(fills[0], also=tuple(fills[1:])) if fills else skip
+
+
+def written(outcome: Outcome) -> tuple[Fill, ...]:
+    """Return the slices that a tensor has filled, even if the loader raised after them."""
+    match outcome:
+        case Fill():
+            return outcome.all
+        case Failure():
+            return outcome.done
+    return ()

@@ -10,12 +10,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
+from weightlint.expected import Expected
 from weightlint.loading.contract import load as read_contract
 from weightlint.loading.groups import grouped
 from weightlint.loading.model import TORCH, Model
-from weightlint.loading.site import site_of
+from weightlint.loading.reading import read
+from weightlint.loading.site import placed, site_of
 from weightlint.loading.survey import Surveyor
-from weightlint.plan import Plan
+from weightlint.plan import Plan, rank_patterns
 from weightlint.spread import Spread
 
 if TYPE_CHECKING:
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from weightlint.loading.building import Built
     from weightlint.loading.contract import Contract
     from weightlint.loading.family import Family
+    from weightlint.loading.fault import Fault
     from weightlint.loading.groups import Group
+    from weightlint.loading.outcome import Failure
     from weightlint.loading.site import Site
     from weightlint.loading.survey import Survey
     from weightlint.plan import Rank
@@ -65,7 +69,7 @@ class Prediction:
     @cached_property
     def groups(self) -> list[Group]:
         """The checkpoint's tensors."""
-        return grouped(self.case.index)
+        return grouped(self.case.index, self.case.joined if self.case.spelling else None)
 
     @cached_property
     def spread(self) -> Spread:
@@ -74,7 +78,7 @@ class Prediction:
 
     def site(self, rank: Rank) -> Site:
         """Return where a rank stands."""
-        return site_of(self.spread, rank, pipelined=self.family.pipelined)
+        return placed(site_of(self.spread, rank), self.model, self.family)
 
     @cached_property
     def sorts(self) -> tuple[Sort, ...]:
@@ -90,6 +94,28 @@ class Prediction:
         if self.model.block is not None and not check.quantised:
             return False
         return any("*" in check.kinds or built.params[name].kind in check.kinds for name in never)
+
+    @cached_property
+    def unbuilt(self) -> dict[Failure, tuple[str, ...]]:
+        """What constructors raise, with the ranks on which they do."""
+        found: dict[Failure, list[Rank]] = {}
+        for sort in self.sorts:
+            if sort.survey.built.error is not None:
+                found.setdefault(sort.survey.built.error, []).extend(sort.ranks)
+        return {failure: rank_patterns(ranks) for failure, ranks in found.items()}
+
+    def is_met(self, fault: Fault) -> bool:
+        """Tell whether a known fault is one of this release, model and plan."""
+        plan, model = self.plan, self.model
+        return (
+            self.release.within(fault.versions)
+            and (self.case.arch or "") in fault.archs
+            and (not fault.quantised or model.block is not None)
+            and (not fault.tied or self.spread.is_tied)
+            and plan.pp >= fault.pp
+            and plan.tp >= fault.tp
+            and plan.ep >= fault.ep
+        )
 
     def classes(self) -> Iterator[tuple[Site, list[Rank]]]:
         """Yield ranks that have the same parameters and the same slices of them, each class with one site."""
@@ -109,7 +135,7 @@ class Prediction:
     def _key(self, rank: Rank, *, exact: bool) -> Hashable:
         """Tell what an outcome can depend on, beside the stage."""
         spread, stage = self.spread, rank.pp
-        experts: Hashable = None
+        experts: Hashable = rank.tp if self.family.experts.over == "tp" else None
         if spread.experts and spread.ep > 1:
             dealt = spread.dealt[spread.position("ep", rank)]
             experts = dealt if exact or self._is_ragged(stage) else len(dealt)
@@ -187,26 +213,22 @@ def predict(case: Case) -> Prediction | str:
     contract = contract_of(release)
     if contract is None:
         return f"what {release.loader.says} does with each tensor is not recorded"
-    family = contract.family(case.arch or "", release.version)
+    plan = case.plan or Plan()
+    family = contract.family(case.arch or "", release.version, expert_parallel=plan.ep > 1)
     if family is None:
         return f"what {release.says} does with each tensor of {case.arch} is not recorded"
     if case.checkpoint.names_only:
         return "only an index file was given: no headers, so no dtypes and shapes"
-    return Prediction(case, release, contract, family, model_of(case), case.plan or Plan())
+    return Prediction(case, release, contract, family, model_of(case, family), plan)
 
 
-def model_of(case: Case) -> Model:
-    """Tell what the config says of a model."""
-    from weightlint.expected import Expected
+def model_of(case: Case, family: Family) -> Model:
+    """Tell what a framework makes of a case's config."""
+    from weightlint.expansion import expand
 
-    config, plain = case.config, case.plain
-    if config is None or plain is None:
+    if case.schema is None or case.config is None:
         return Model(Expected(()))
-    table = config.quantization
-    size = table.get("weight_block_size") if table else None
-    block = (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
-    given = frozenset(name for name in ("num_nextn_predict_layers",) if config.find(name, None)[0])
-    return Model(plain, dtype=_dtype(case, config), block=block, given=given)
+    return read(expand(case.schema, case.config), case.config, family, dtype=_dtype(case, case.config))
 
 
 def _dtype(case: Case, config: Config) -> str:

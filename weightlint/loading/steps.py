@@ -8,10 +8,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
 from weightlint.errors import SchemaError
-from weightlint.loading.naming import MtpStep, RangeStep, RenameStep, SkipStep, StageStep
+from weightlint.loading.naming import (
+    AbsentStep,
+    KvScaleStep,
+    MtpStep,
+    RangeStep,
+    RenameStep,
+    SegmentsStep,
+    SkipStep,
+    StageStep,
+)
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
@@ -33,16 +43,17 @@ class Tensor:
 class Step(Protocol):
     """One step."""
 
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Decide, or hand on the name."""
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | Tensor | str:
+        """Decide, or hand on the name, or a tensor of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuseStep:
     """Give a projection its place in a fused parameter.
 
-    `dot` compares whole segments' beginnings (`.q_proj`), else any text. Names that contain `unless` are left; with `unless_param`
+    `dot` compares whole segments' beginnings (`.q_proj`), else any text; `after` are texts of which one must stand before. Names that contain `unless` are left; with `unless_param`
     not those that are a parameter themselves. `missing` is `raise` for a KeyError, `on` to go on with the new name, `back` with the old.
+    Names that end with one of `loses` have none afterwards, which fails in the next comparison.
     """
 
     names: tuple[str, ...] = ()
@@ -51,6 +62,8 @@ class FuseStep:
     unless_param: bool = False
     missing: str = "raise"
     optional: tuple[str, ...] = ()
+    after: tuple[str, ...] = ("",)
+    loses: tuple[str, ...] = ()
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
         """Replace the projection's name by the parameter's, and copy."""
@@ -58,10 +71,11 @@ class FuseStep:
         for fuse in view.family.fuse:
             if fuse.paired or (self.names and fuse.into not in self.names):
                 continue
-            for part in fuse.parts:
-                if sign + part not in name or self._is_left(name, view):
+            for before, part in product(self.after, fuse.parts):
+                old = before + sign + part
+                if old not in name or self._is_left(name, view):
                     continue
-                into = name.replace(sign + part, sign + fuse.into)
+                into = name.replace(old, before + sign + fuse.into)
                 if fuse.into in self.optional and view.param(into) is None:
                     continue
                 outcome = self._copied(into, part, tensor, view)
@@ -81,6 +95,8 @@ class FuseStep:
         if view.is_elsewhere(into):
             return Skip("stage")
         param = view.param(into)
+        if param is None and into.endswith(self.loses):
+            return Failure("TypeError", "argument of type 'NoneType' is not iterable")
         if param is None:
             return None if self.missing in ("on", "back") else view.key_error(into)
         if part not in param.parts:
@@ -144,6 +160,9 @@ STEPS: dict[str, Any] = {
     "stage": StageStep,
     "range": RangeStep,
     "rename": RenameStep,
+    "segments": SegmentsStep,
+    "kv_scale": KvScaleStep,
+    "absent": AbsentStep,
     "fuse": FuseStep,
     "experts": ExpertStep,
     "take": TakeStep,
@@ -155,10 +174,14 @@ def _kind(do: str) -> Any:
         from weightlint.loading.tree import TreeStep
 
         return TreeStep
-    if do in ("pair", "share"):
-        from weightlint.loading.joining import PairStep, ShareStep
+    if do in ("lift", "permuted", "interleaved", "pair"):
+        from weightlint.loading import shaping
 
-        return {"pair": PairStep, "share": ShareStep}[do]
+        return shaping.STEPS[do]
+    if do in ("halves", "share"):
+        from weightlint.loading import joining
+
+        return joining.STEPS[do]
     return STEPS.get(do)
 
 
@@ -173,11 +196,11 @@ def made(row: Mapping[str, Any]) -> Step:
         message = f"a contract says do = {row.get('do')!r}; known are {', '.join(STEPS)}"
         raise SchemaError(message)
     known = {it.name for it in fields(kind)}
-    if unknown := sorted(row.keys() - known - {"do"}):
+    if unknown := sorted(row.keys() - known - {"do", "when"}):
         message = f"a contract's step {row['do']} has no {unknown[0]}"
         raise SchemaError(message)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    del values["do"]
+    values = {key: value for key, value in values.items() if key not in ("do", "when")}
     step: Step = kind(**values)
     return step
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.loading.load import Loader
-from weightlint.loading.outcome import Failure, Fill, Outcome
+from weightlint.loading.outcome import Failure, Fill, Outcome, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from weightlint.dtype import Shape
     from weightlint.loading.building import Built
@@ -33,7 +33,7 @@ class Row:
     """
 
     layer: int | None
-    coords: Sequence[Coord]
+    coords: Collection[Coord]
     whole: bool = False
     at: int = 0
     among: Mapping[int, object] | None = None
@@ -79,6 +79,15 @@ class Survey:
         return [part for part in self.parts if isinstance(part.outcome, Failure)]
 
     @property
+    def first_failure(self) -> tuple[int, Alike] | None:
+        """What raises first: its row in the index, and the tensors that fare alike."""
+        found = [(min(map(it.group.row, it.coords)), at) for at, it in enumerate(self.failures)]
+        if not found:
+            return None
+        row, at = min(found)
+        return row, self.failures[at]
+
+    @property
     def lacking(self) -> dict[str, tuple[int, int]]:
         """Parameters of which elements stay unwritten, with the numbers written and in all."""
         out: dict[str, tuple[int, int]] = {}
@@ -108,8 +117,8 @@ class Surveyor:
             for cell in self._cells(group, site):
                 outcome = out.loader.feed(group.tensor(next(cell[0].members())))
                 out.parts.append(Alike(group, cell, outcome))
-                if isinstance(outcome, Fill):
-                    cover.add(group, cell, outcome)
+                for fill in written(outcome):
+                    cover.add(group, cell, fill)
         out.written = cover.written()
         return out
 

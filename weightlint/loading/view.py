@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
+from weightlint.loading.outcome import Failure, Outcome, Skip, together
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,7 +32,7 @@ class Alias:
 
     def take(self, tensor: Tensor) -> Outcome:
         """Write the parameter that is shared."""
-        return Skip("stage") if self.param is None else self.param.take(tensor.shape)
+        return Skip("stage") if self.param is None else self.param.take(tensor.shape, dtype=tensor.dtype)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class View:
     expert: re.Pattern[str]
     prefix: str = ""
     holds: str = ""
-    held: dict[str, Tensor] = field(default_factory=dict)
+    held: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def experts(self) -> int:
@@ -86,7 +86,17 @@ class View:
                 if path in out:
                     break
                 out.add(path)
-        return frozenset(out)
+        return frozenset(out | self._hollow(out))
+
+    def _hollow(self, modules: set[str]) -> set[str]:
+        """Name the modules without parameters."""
+        return {
+            f"{module}.{name}" if module else name
+            for end, names in self.family.modules.items()
+            for module in (*modules, "")
+            if (module.endswith(end) if end else not module)
+            for name in names
+        }
 
     def has_module(self, name: str) -> bool:
         """Tell whether there is a module of this local name."""
@@ -103,7 +113,7 @@ class View:
 
     def mtp_layers(self, field: str) -> range | tuple[int, ...]:
         """Return the numbers of the MTP layers, as the framework's config class tells."""
-        if self.model.mtp or field in self.model.given:
+        if self.model.mtp or field in self.model.config:
             return self.model.mtp
         first = self.model.layers
         return range(first, first + self.family.defaults.get(field, 0))
@@ -111,7 +121,7 @@ class View:
     def copied(self, param: Param, tensor: Tensor, part: str = "") -> Outcome:
         """Copy a tensor into a parameter or a part of it."""
         if part not in param.parts:
-            return param.take_fused(tensor.shape)
+            return param.take_fused(tensor.shape, tensor.dtype)
         return param.take(tensor.shape, part, tensor.dtype)
 
     def copied_expert(self, param: Param, tensor: Tensor, part: str, expert: int) -> Outcome:
@@ -119,7 +129,5 @@ class View:
         slots = self.site.experts.get(expert, ())
         if not slots:
             return Skip("expert")
-        result = param.take_expert(tensor.shape, part, slots[0])
-        if self.built.shared > 1 and len(slots) > 1 and isinstance(result, Fill):
-            return replace(result, copies=len(slots))
-        return result
+        places = slots if self.built.shared > 1 else slots[:1]
+        return together(param.take_expert(tensor.shape, part, place) for place in places)

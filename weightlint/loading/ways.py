@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,15 +14,14 @@ class Way:
     """How modules of one kind take a tensor.
 
     `of` are kinds (`column`, `row`, `replicated`, `router`, `plain`) or names of fused parameters; `quantised` narrows
-    them to modules under block scales, or to the others. `text` are the words of the assertion on shapes, `uneven` those
-    where a size does not divide. `short` is `pad` where a tensor that ends early is filled up with zeros, `casts` is
-    `up` where a dtype of less precision is refused, and `lifts` tells that a tensor without dimensions counts as one of 1.
+    them to modules under block scales, or to the others. `text` are the words of the assertion on shapes. `short` is
+    `pad` where a tensor that ends early is filled up with zeros, `casts` is `up` where a dtype of less precision is
+    refused, and `lifts` tells that a tensor without dimensions counts as one of 1.
     """
 
     of: tuple[str, ...]
     quantised: bool | None = None
     text: str = ""
-    uneven: str | None = None
     short: str = "error"
     casts: str = "any"
     lifts: bool = False
@@ -31,3 +34,20 @@ class Raises:
     kind: str
     text: str = ""
     when: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """When the shared expert is loaded into the stack of the routed ones, behind the last of them.
+
+    `module` is its name; `where` are the values of config fields that it takes. Not where experts are parallel, unless
+    `with_ep`; `per_rank` where each rank of tp adds a copy. `gathers` are the tensors that must all be there before
+    anything is copied, `gathers_plain` those of a model that is not quantised.
+    """
+
+    module: str
+    where: Mapping[str, int]
+    with_ep: bool = False
+    per_rank: bool = False
+    gathers: tuple[str, ...] = ()
+    gathers_plain: tuple[str, ...] = ()
