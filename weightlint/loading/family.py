@@ -72,7 +72,7 @@ class Quantised:
     `lists` are the keys of the quantisation table of which the first that is not empty names the modules left
     plain, `fused` the parameters whose parts are looked up there one by one. Modules whose names end with one of
     `nameless` are looked up nowhere, routers only with `routers`, experts only with `experts`. `text` is of the
-    exception where only some parts of a fused parameter are in the list. `fused_if` are further fused parameters with
+    exception where only some parts of a fused parameter are in the list. With `paths` an entry holds for all that lies below it. `fused_if` are further fused parameters with
     the config fields of which one must have a value.
     """
 
@@ -82,6 +82,7 @@ class Quantised:
     never: tuple[str, ...] = ()
     routers: bool = False
     experts: bool = False
+    paths: bool = False
     text: str = ""
     fused_if: Mapping[str, str] | None = None
 
