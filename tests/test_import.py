@@ -73,7 +73,17 @@ def test_a_check_loads_no_reader_of_what_is_not_there(tmp_path: Path) -> None:
         "dcp.survey",
         "moving",
     )
-    others += ("configs", "plan_rules", "plan_text", "loader", "gpu", "spread", "limits", "weights")
+    others += (
+        "configs",
+        "loading",
+        "plan_rules",
+        "plan_text",
+        "loader",
+        "gpu",
+        "spread",
+        "limits",
+        "weights",
+    )
     assert [name for name in rooms if name.startswith(others)] == []
     assert {name for name in rooms if name.startswith("dialects.")} == {"dialects.hf"}
     assert "adapters.folder" not in rooms

@@ -14,6 +14,7 @@ from weightlint.errors import UsageError, nearest
 from weightlint.version import split_spec, within
 
 if TYPE_CHECKING:
+    from weightlint.dtype_limits import Limit
     from weightlint.plan_rules import PlanRules
 
 
@@ -24,7 +25,7 @@ class Loader:
     `says` is its name as its makers write it. `newest` is the last release that is known here, `since` the
     first. `recorded` are the releases of which the outcome of loading was recorded. `plan_rules` are its
     rules for plans by range of versions, the first range that holds a version counts. `dialects` are the
-    spellings that it reads, `quants` the quantisations.
+    spellings that it reads, `quants` the quantisations, `limits` element types that it cannot use.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Loader:
     plan_rules: tuple[tuple[str, PlanRules], ...]
     dialects: frozenset[str] = frozenset({"hf"})
     quants: frozenset[str] = frozenset()
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 from weightlint.expected import Presence
 from weightlint.loading.cuts import Cutter, Refusal
 from weightlint.loading.model import EXPERT, TORCH, module_of
+from weightlint.loading.outcome import Failure
 from weightlint.loading.param import Param
-from weightlint.loading.pieces import Piece, joined, stacked
+from weightlint.loading.pieces import Piece, apart, joined, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.expected import Slot
-    from weightlint.loading.contract import Family, Fuse
+    from weightlint.loading.family import Family, Fuse
     from weightlint.loading.model import Model
-    from weightlint.loading.outcome import Failure
     from weightlint.loading.site import Site
 
 
@@ -40,11 +40,7 @@ class Built:
 
 def build(model: Model, family: Family, site: Site) -> Built:
     """Make the parameters of one rank."""
-    builder = _Builder(model, family, site)
-    try:
-        return builder.build()
-    except Refusal as refusal:
-        return Built(error=refusal.failure)
+    return _Builder(model, family, site).build()
 
 
 class _Builder:
@@ -53,28 +49,60 @@ class _Builder:
         self.family = family
         self.site = site
         self.cutter = Cutter(model, family, site)
+        self.refusals: list[tuple[tuple[int, ...], Failure]] = []
 
     def build(self) -> Built:
         out = Built()
         pieces: dict[str, list[Piece]] = {}
         missing: list[str] = []
-        asserted = False
-        for slot in self._ordered():
-            if slot.axes and not asserted and self.site.layers:
-                self.cutter.check_heads()
-                asserted = True
+        for at, slot in enumerate(self._ordered()):
             if not slot.axes and not self._is_here(slot):
                 missing.append(module_of(slot.pattern)[0] + ".")
                 continue
             if slot.need is Presence.TIED and self._is_shared():
                 out.aliases[slot.pattern] = slot.tie or ""
                 continue
-            for piece in self._pieces(slot):
+            for piece in self._allowed(at, slot):
                 pieces.setdefault(piece.param, []).append(piece)
+        self._check_stage()
+        if self.refusals:
+            return Built(error=min(self.refusals, key=lambda it: it[0])[1])
         out.params = {name: self._assembled(name, parts) for name, parts in pieces.items()}
         out.params |= {param.name: param for param in self._own(out.params)}
         out.elsewhere = (*missing, *self._other_layers())
         return out
+
+    def _check_stage(self) -> None:
+        """Note what the constructor refuses when the layers are there."""
+        it = self.family.stages
+        if not it.has:
+            return
+        slots = self.model.expected.slots
+        if not any(it.has in slot.pattern and self._layers(slot) for slot in slots):
+            self.refusals.append(((3,), Failure(it.kind, it.text)))
+
+    def _allowed(self, at: int, slot: Slot) -> Iterator[Piece]:
+        """Yield a slot's pieces, and note what the constructor refuses and where: it goes layer by layer."""
+        phase = 1 if slot.axes else {"first": 0}.get(slot.stage or "last", 2)
+        layer = min(self._layers(slot), default=0)
+        if slot.axes and not self._layers(slot):
+            return
+        for it in self.family.asserts:
+            if slot.axes and (it.before == "layers" or it.before in slot.pattern) and (failure := self.cutter.check(it)):
+                self.refusals.append(((phase, layer, at, 0), failure))
+        for refused in self.model.refused:
+            if refused.pattern == slot.pattern and refused.layer in self.site.layers:
+                self.refusals.append(((phase, refused.layer, at, 1), refused.failure))
+        try:
+            yield from self._pieces(slot)
+        except Refusal as refusal:
+            self.refusals.append(((phase, layer, at, 2), refusal.failure))
+
+    def _layers(self, slot: Slot) -> list[int]:
+        """Return the stage's layers in which a slot has a tensor."""
+        if not slot.axes:
+            return []
+        return sorted({n for box in slot.boxes for n in box[0]}.intersection(self.site.layers))
 
     def _is_shared(self) -> bool:
         tied = self.family.tied
@@ -82,9 +110,14 @@ class _Builder:
 
     def _ordered(self) -> list[Slot]:
         """Sort the slots as constructors go: the first stage's, the layers', the last stage's."""
-        slots = [slot for slot in self.model.expected.slots if not EXPERT.search(slot.pattern) or slot.axes]
-        rank = {"first": 0, "last": 2}
-        return sorted(slots, key=lambda slot: 1 if slot.axes else rank.get(slot.stage or "last", 2))
+        rank, order = {"first": 0, "last": 2}, self.family.order
+
+        def place(slot: Slot) -> tuple[int, int]:
+            if not slot.axes:
+                return rank.get(slot.stage or "last", 2), 0
+            return 1, next((n for n, text in enumerate(order) if text in slot.pattern), len(order))
+
+        return sorted(self.model.expected.slots, key=place)
 
     def _is_here(self, slot: Slot) -> bool:
         """Tell whether a module outside the layers is on this stage."""
@@ -110,10 +143,9 @@ class _Builder:
         if not slot.axes:
             yield self._piece(slot, slot.pattern)
             return
-        layers = {n for box in slot.boxes for n in box[0]}
         first = slot.axes[0]
         made: Piece | None = None
-        for layer in sorted(layers.intersection(self.site.layers)):
+        for layer in self._layers(slot):
             name = slot.pattern.replace(f"{{{first}}}", str(layer), 1)
             made = self._piece(slot, name) if made is None else made.moved(self._place(slot, name)[0])
             yield made
@@ -132,10 +164,13 @@ class _Builder:
             into = "w2" if projection == experts.down else "w13"
             return f"{head}experts.{experts.path}{into}_{leaf}", projection, None
         module, leaf = module_of(name)
+        whole = next((it for it in self.family.fuse if it.whole and module.endswith(f".{it.into}")), None)
+        if whole is not None:
+            return name, "", whole
         pattern = module_of(slot.pattern)[0]
         for fuse in self.family.fuse:
             head, _, last = module.rpartition(".")
-            if last in fuse.parts and self._all_there(pattern, fuse):
+            if not fuse.whole and last in fuse.parts and self._all_there(pattern, fuse):
                 return f"{head}.{fuse.into}.{leaf}", last, fuse
         return name, "", None
 
@@ -145,6 +180,8 @@ class _Builder:
 
     def _assembled(self, name: str, pieces: list[Piece]) -> Param:
         stack = pieces[0].is_expert
+        if pieces[0].fuse is not None and pieces[0].fuse.whole:
+            pieces = apart(pieces[0], pieces[0].fuse.parts)
         shape, parts = (
             stacked(pieces, self.site.local_experts) if stack else joined(pieces, self._order(pieces))
         )

@@ -12,6 +12,20 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from weightlint.errors import SchemaError
+from weightlint.loading.family import (
+    Assertion,
+    Completeness,
+    Experts,
+    Family,
+    Fuse,
+    Omit,
+    Own,
+    Quantised,
+    Retype,
+    Scope,
+    Stages,
+    Texts,
+)
 from weightlint.loading.fault import Fault
 from weightlint.version import within
 
@@ -20,132 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fuse:
-    """Matrices that stand one above the other in one parameter, in this order.
-
-    `when` is a name of the schema's that must be there; where one of the parts is not expected at all, the others
-    keep their own parameters. `short` is `pad` where a part that ends early is filled up with zeros.
-    """
-
-    into: str
-    parts: tuple[str, ...]
-    short: str = "error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experts:
-    """Routed experts, stacked: `path` is what follows `experts.` in the parameters' names.
-
-    `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
-    way of `copying.Expert`. `fused_shared` is the class of config for which the shared expert is one more slot.
-    """
-
-    path: str = ""
-    gate: str = "gate_proj"
-    up: str = "up_proj"
-    down: str = "down_proj"
-    fits: str = "narrow"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
-    """Parameters that the framework makes beside those of the schema, for each module that ends with `module`."""
-
-    module: str
-    names: tuple[str, ...]
-    shape: tuple[int, ...] = ()
-    dtype: str = "float32"
-    when: str = ""
-    default: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retype:
-    """The dtype that the framework gives to parameters whose names end with `of`, whatever the file has."""
-
-    of: str
-    dtype: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
-    """A size of the config that must divide, checked while the model is built.
-
-    `field` must be a multiple of tp; with `replicates` it may be a divisor of it as well.
-    """
-
-    field: str
-    replicates: bool = False
-    kind: str = "AssertionError"
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
-    """The words of the framework's assertions; `{tensor}` and `{param}` are shapes as torch writes them."""
-
-    plain: str = ""
-    replicated: str = ""
-    sliced: str = ""
-    vocabulary: str = ""
-    divide: str = "{size} is not divisible by {ways}"
-    block_rows: str = ""
-    block_columns: str = ""
-    expert_rows: str = ""
-    expert_columns: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completeness:
-    """What the framework's own check after loading asks for; nothing where `kinds` is empty.
-
-    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model. `text` is what
-    it says, with `{names}`.
-    """
-
-    kinds: tuple[str, ...] = ()
-    quantised: bool = False
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """The steps for names below `prefix`, which is taken off; `holds` is the framework's name of the module."""
-
-    prefix: str = ""
-    holds: str = ""
-    steps: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    """How one release reads models of some schemas.
-
-    `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
-    parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
-    where every rank builds all layers. `scopes` are tried in order, the longest prefix first.
-    """
-
-    name: str
-    archs: tuple[str, ...]
-    versions: str = ""
-    fuse: tuple[Fuse, ...] = ()
-    experts: Experts = Experts()
-    own: tuple[Own, ...] = ()
-    dtypes: tuple[Retype, ...] = ()
-    asserts: tuple[Assertion, ...] = ()
-    texts: Texts = Texts()
-    completeness: Completeness = Completeness()
-    scopes: tuple[Scope, ...] = ()
-    everywhere: tuple[str, ...] = ()
-    tied: str = "own"
-    pipelined: bool = True
-    vocab_pad: int = 64
-    traits: frozenset[str] = frozenset()
-    defaults: Mapping[str, int] = None  # type: ignore[assignment] # filled in by `made`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,12 +62,15 @@ class Contract:
 _NESTED: dict[str, type[Any]] = {
     "fuse": Fuse,
     "experts": Experts,
+    "omit": Omit,
+    "quantised": Quantised,
     "own": Own,
     "dtypes": Retype,
     "asserts": Assertion,
     "texts": Texts,
     "completeness": Completeness,
     "scopes": Scope,
+    "stages": Stages,
 }
 
 
@@ -195,14 +86,14 @@ def _made(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         raise SchemaError(message)
     values = {key: _value(key, value, where) for key, value in table.items()}
     if cls is Family:
-        values["defaults"] = dict(table.get("defaults", {}))
+        values |= {key: dict(table.get(key, {})) for key in ("defaults", "classes", "modules")}
         values["traits"] = frozenset(table.get("traits", ()))
     return cls(**values)
 
 
 def _value(key: str, value: Any, where: str) -> Any:
     kind = _NESTED.get(key)
-    if kind is not None:
+    if kind is not None and not isinstance(value, bool):
         if isinstance(value, dict):
             return _made(kind, value, f"{where}.{key}")
         return tuple(_made(kind, row, f"{where}.{key}") for row in value)

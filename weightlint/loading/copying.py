@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from math import prod
 
 from weightlint.dtype import Shape
-from weightlint.loading.outcome import Failure, Fill
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
+
+NO_DIMENSION = Failure("IndexError", "tuple index out of range")
+"""What Python raises where a dimension is asked for that a shape does not have."""
 
 Placed = tuple[Shape, Shape, int]
 """Start and shape of what is written, in the part of the parameter that the tensor is for; elements padded."""
@@ -29,11 +32,14 @@ class Cutting:
 
 def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
     """Cut a tensor as `torch.Tensor.narrow` does."""
+    if not shape:
+        return Failure("RuntimeError", "narrow() cannot be applied to a 0-dim tensor.")
     if dim >= len(shape):
         text = f"Dimension out of range (expected to be in range of [-{len(shape)}, {len(shape) - 1}], but got {dim})"
         return Failure("IndexError", text)
-    if start > shape[dim] or length < 0:
-        return Failure("IndexError", f"start ({start}) is out of range for dimension of size {shape[dim]}")
+    if start > shape[dim]:
+        span = f"[{-shape[dim]}, {shape[dim]}]"
+        return Failure("IndexError", f"start out of range (expected to be in range of {span}, but got {start})")
     if start + length > shape[dim]:
         return Failure(
             "RuntimeError",
@@ -44,16 +50,19 @@ def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
 
 def broadcast(source: Shape, target: Shape) -> Failure | None:
     """Refuse what `torch.Tensor.copy_` cannot broadcast."""
-    if len(source) > len(target):
-        text = "output with shape {} doesn't match the broadcast shape {}"
-        return Failure("RuntimeError", text.format([*target], [*source]))
-    for back in range(1, len(source) + 1):
-        have, want = source[-back], target[-back]
-        if have not in (1, want):
-            at = len(target) - back
-            text = f"The size of tensor a ({want}) must match the size of tensor b ({have}) at non-singleton dimension {at}"
+    dims = max(len(source), len(target))
+    wide = []
+    for back in range(1, dims + 1):
+        have = source[-back] if back <= len(source) else 1
+        want = target[-back] if back <= len(target) else 1
+        if have != want and 1 not in (have, want):
+            text = f"The size of tensor a ({want}) must match the size of tensor b ({have}) at non-singleton dimension {dims - back}"
             return Failure("RuntimeError", text)
-    return None
+        wide.append(want if have == 1 else have)
+    if tuple(reversed(wide)) == target:
+        return None
+    text = "output with shape {} doesn't match the broadcast shape {}"
+    return Failure("RuntimeError", text.format([*target], wide[::-1]))
 
 
 def size_text(shape: Shape) -> str:
@@ -81,13 +90,19 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Sliced:
-    """Take the rank's piece, then ask for equal shapes; a piece beyond what is there is torch's error."""
+    """Take the rank's piece, then ask for equal shapes; a piece beyond what is there is torch's error.
+
+    `lifts` says when a tensor without dimensions becomes one of 1: `first`, `last` (after it was cut) or never.
+    """
 
     text: str = ""
+    lifts: str = ""
 
     def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
         """Narrow, compare, copy."""
         padded = 0
+        if self.lifts == "first" and not found:
+            found = (1,)
         if cutting.dim is not None and cutting.dim < len(room):
             size = room[cutting.dim]
             begin = cutting.at * size
@@ -100,6 +115,8 @@ class Sliced:
             if isinstance(taken, Failure):
                 return taken
             found = taken
+        if self.lifts and not found:
+            found = (1,)
         if found != room:
             text = self.text.replace("{tensor}", size_text(found)).replace("{param}", size_text(room))
             return Failure("AssertionError", text)
@@ -118,9 +135,10 @@ class Vocabulary:
 
     def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
         """Compare the rows, take the rank's, fill what is beyond them with zeros."""
-        if not found or found[0] != self.rows:
-            rows = found[0] if found else 0
-            return Failure("AssertionError", self.text.format(rows=self.rows, found=rows))
+        if not found:
+            return NO_DIMENSION
+        if found[0] != self.rows:
+            return Failure("AssertionError", self.text.format(rows=self.rows, found=found[0]))
         begin = min(cutting.at * room[0], self.rows)
         have = min(begin + room[0], self.rows) - begin
         taken = (have, *found[1:])
@@ -135,49 +153,59 @@ class Expert:
     """One expert's matrix, of which the rank takes a piece; copied without comparing the shapes.
 
     `fits` is what is done with one of another size: `narrow` takes the piece that the parameter has room for and
-    broadcasts; `share` takes an equal share of what is there and writes only that much; `pad` fills up with zeros.
+    broadcasts; `share` takes an equal share of what is there and writes only that much. `refined` are the scales that
+    stand for one of the checkpoint's, in rows and columns. A tensor of three dimensions is taken for all experts.
     """
 
     fits: str = "narrow"
     ways: int = 1
+    refined: tuple[int, int] = (1, 1)
 
-    def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
+    def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure | Skip:
         """Take the piece as this framework does, then copy it as torch does."""
+        if self.refined != (1, 1):
+            if len(found) < 2:
+                return _no_such_dimension(len(found), -2)
+            *outer, rows, columns = found
+            found = (*outer, rows * self.refined[0], columns * self.refined[1])
         dim = cutting.dim
+        if dim is not None and len(room) > 2:
+            dim += 1
         if self.fits == "share":
             return self._share(found, room, dim, cutting.at)
-        if dim is not None and found:
+        if dim is not None:
             taken = narrow(found, dim, cutting.at * room[dim], room[dim])
             if isinstance(taken, Failure):
                 return taken
             found = taken
         return broadcast(found, room) or ((0,) * len(room), room, 0)
 
-    def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure:
+    def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure | Skip:
         if dim is not None and found:
             if dim >= len(found):
-                return narrow(found, dim, 0, 0)  # type: ignore[return-value] # always a Failure here
+                return NO_DIMENSION
+            if not found[dim]:
+                return Skip("empty")
             each = found[dim] // self.ways
-            if found[dim] - each * at <= 0:
-                return (0,) * len(room), (*room[:dim], 0, *room[dim + 1 :]), 0
             found = (*found[:dim], each, *found[dim + 1 :])
-        small = (
-            tuple(
-                min(have, want) if back < len(found) else want
-                for back, (have, want) in enumerate(zip(found, room, strict=False))
-            )
-            if len(found) == len(room)
-            else room
+        inner = range(len(room) - 2, len(room))
+        small = tuple(
+            min(want, found[at]) if at in inner and at < len(found) else want for at, want in enumerate(room)
         )
         return broadcast(found, small) or ((0,) * len(room), small, 0)
+
+
+def _no_such_dimension(dims: int, dim: int) -> Failure:
+    span = f"[{-max(dims, 1)}, {max(dims, 1) - 1}]"
+    return Failure("IndexError", f"Dimension out of range (expected to be in range of {span}, but got {dim})")
 
 
 Copy = Whole | Sliced | Vocabulary | Expert
 
 
-def placed(param: str, offset: Shape, result: Placed | Failure) -> Fill | Failure:
+def placed(param: str, offset: Shape, result: Placed | Failure | Skip) -> Outcome:
     """Say where in the whole parameter a part was written; `offset` may have the expert's number in front."""
-    if isinstance(result, Failure):
+    if not isinstance(result, tuple):
         return result
     start, shape, padded = result
     extra = len(offset) - len(start)

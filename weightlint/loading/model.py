@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from weightlint.expected import Expected, Slot
+    from weightlint.loading.outcome import Failure
 
 TORCH = {
     "F64": "float64",
@@ -33,18 +34,29 @@ LEAVES = ("weight_scale_inv", "weight", "bias")
 EXPERT = re.compile(r"experts\.\{(\w+)\}\.")
 
 
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What a framework raises when it comes to the tensor `pattern` of a layer."""
+
+    layer: int
+    pattern: str
+    failure: Failure
+
+
 @dataclass(frozen=True)
 class Model:
     """An expectation in the schema's own names, with the quantisation that the config declares.
 
     `dtype` is torch's name of the dtype of plain weights, `block` the rows and columns under one scale, None for a
-    model that is not quantised; `given` are the fields that the config has.
+    model that is not quantised; `config` are the fields that the config has. `refused` is what the framework
+    raises while it decides what to quantise.
     """
 
     expected: Expected
     dtype: str = "bfloat16"
     block: tuple[int, int] | None = None
-    given: frozenset[str] = frozenset()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
 
     @property
     def sizes(self) -> Mapping[str, int]:

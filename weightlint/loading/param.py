@@ -7,10 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint.loading.copying import Cutting, narrow, placed
-from weightlint.loading.outcome import Failure, Fill
+from weightlint.loading.outcome import Failure, Outcome, together
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from weightlint.dtype import Shape
     from weightlint.loading.copying import Copy
@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where in a parameter one tensor goes: `room` elements from `offset` on, row-major."""
+    """Where in a parameter one tensor goes: `room` elements from `offset` on, row-major.
+
+    `rows` are those of the whole tensor before it is cut for a rank.
+    """
 
     offset: Shape
     room: Shape
     cutting: Cutting
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,7 @@ class Param:
         """Number of elements."""
         return prod(self.shape)
 
-    def take(self, found: Shape, part: str = "") -> Fill | Failure:
+    def take(self, found: Shape, part: str = "") -> Outcome:
         """Copy a tensor of this shape into a part, as the framework would."""
         at = self.parts[part]
         for dim, (start, size) in enumerate(zip(at.offset, at.room, strict=True)):
@@ -53,13 +57,21 @@ class Param:
                 return narrow(self.shape, dim, start, size)  # type: ignore[return-value] # always refused here
         return placed(self.name, at.offset, self.copy.place(found, at.room, at.cutting))
 
-    def take_expert(self, found: Shape, part: str, slot: int) -> Fill | Failure:
-        """Copy one expert's matrix into the rank's `slot`."""
+    def take_expert(self, found: Shape, part: str, slot: int) -> Outcome:
+        """Copy one expert's matrix into the rank's `slot`; one of three dimensions goes to all slots."""
         at = self.parts[part]
+        if len(found) == 3:
+            room = (self.shape[0], *at.room)
+            return placed(self.name, (0, *at.offset), self.copy.place(found, room, at.cutting))
         return placed(self.name, (slot, *at.offset), self.copy.place(found, at.room, at.cutting))
 
-    def take_fused(self, found: Shape) -> Fill | Failure:
-        """Copy a tensor that holds all parts already, as wide as the rank's or whole."""
-        if len(found) != len(self.shape) or found[1:] != self.shape[1:]:
-            return Failure("AssertionError", "")
-        return Fill(self.name, (0,) * len(self.shape), self.shape)
+    def take_fused(self, found: Shape) -> Outcome:
+        """Copy a tensor that holds all parts already: take each part's rows out of it and copy those."""
+        return together(self._pieces_of(found))
+
+    def _pieces_of(self, found: Shape) -> Iterator[Outcome]:
+        start = 0
+        for name, part in self.parts.items():
+            rows = narrow(found, 0, start, part.rows)
+            yield rows if isinstance(rows, Failure) else self.take(rows, name)
+            start += part.rows

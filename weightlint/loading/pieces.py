@@ -11,7 +11,7 @@ from weightlint.loading.param import Part
 if TYPE_CHECKING:
     from weightlint.dtype import Shape
     from weightlint.expected import Slot
-    from weightlint.loading.contract import Fuse
+    from weightlint.loading.family import Fuse
     from weightlint.loading.copying import Copy, Cutting
 
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Piece:
     """What one slot gives to one parameter of a rank.
 
-    `room` is the rank's part, row-major. For scales of blocks `weight_rows` are the rows of the weight below and
-    `block_rows` those under one scale.
+    `room` is the rank's part, row-major, of a tensor of `whole_rows` rows. For scales of blocks `weight_rows` are the rows
+    of the weight below and `block_rows` those under one scale.
     """
 
     param: str
@@ -31,6 +31,7 @@ class Piece:
     copy: Copy
     fuse: Fuse | None = None
     is_expert: bool = False
+    whole_rows: int = 0
     weight_rows: int = 0
     block_rows: int = 0
 
@@ -55,12 +56,24 @@ def joined(pieces: list[Piece], order: tuple[str, ...]) -> tuple[Shape, dict[str
         piece = by_name.get(name)
         if piece is None:
             continue
-        block = piece.block_rows or 1
+        in_rows = piece.fuse is not None and not piece.fuse.blocks
+        block = 1 if in_rows else piece.block_rows or 1
         offset = (ceil_div(rows, block), *(0,) * (len(piece.room) - 1))
-        parts[name] = Part(offset, piece.room, piece.cutting)
+        room = (piece.weight_rows, *piece.room[1:]) if in_rows and piece.weight_rows else piece.room
+        parts[name] = Part(offset, room, piece.cutting, piece.whole_rows)
         rows += piece.weight_rows or piece.room[0]
     last = pieces[-1]
     return (ceil_div(rows, last.block_rows or 1), *last.room[1:]), parts
+
+
+def apart(piece: Piece, parts: tuple[str, ...]) -> list[Piece]:
+    """Take a piece for a tensor that holds equal parts apart."""
+    rows, *rest = piece.room
+    ways = len(parts)
+    return [
+        replace(piece, part=part, room=(rows // ways, *rest), whole_rows=piece.whole_rows // ways)
+        for part in parts
+    ]
 
 
 def stacked(pieces: list[Piece], experts: int) -> tuple[Shape, dict[str, Part]]:

@@ -10,9 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
+from weightlint.expected import Expected
 from weightlint.loading.contract import load as read_contract
 from weightlint.loading.groups import grouped
 from weightlint.loading.model import TORCH, Model
+from weightlint.loading.reading import read
 from weightlint.loading.site import site_of
 from weightlint.loading.survey import Surveyor
 from weightlint.plan import Plan, rank_patterns
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from weightlint.config import Config
     from weightlint.loader import Release
     from weightlint.loading.building import Built
-    from weightlint.loading.contract import Contract, Family
+    from weightlint.loading.contract import Contract
+    from weightlint.loading.family import Family
     from weightlint.loading.fault import Fault
     from weightlint.loading.groups import Group
     from weightlint.loading.outcome import Failure
@@ -215,21 +218,16 @@ def predict(case: Case) -> Prediction | str:
         return f"what {release.says} does with each tensor of {case.arch} is not recorded"
     if case.checkpoint.names_only:
         return "only an index file was given: no headers, so no dtypes and shapes"
-    return Prediction(case, release, contract, family, model_of(case), case.plan or Plan())
+    return Prediction(case, release, contract, family, model_of(case, family), case.plan or Plan())
 
 
-def model_of(case: Case) -> Model:
-    """Tell what the config says of a model."""
-    from weightlint.expected import Expected
+def model_of(case: Case, family: Family) -> Model:
+    """Tell what a framework makes of a case's config."""
+    from weightlint.expansion import expand
 
-    config, plain = case.config, case.plain
-    if config is None or plain is None:
+    if case.schema is None or case.config is None:
         return Model(Expected(()))
-    table = config.quantization
-    size = table.get("weight_block_size") if table else None
-    block = (int(size[0]), int(size[1])) if isinstance(size, list) and len(size) == 2 else None
-    given = frozenset(name for name in ("num_nextn_predict_layers",) if config.find(name, None)[0])
-    return Model(plain, dtype=_dtype(case, config), block=block, given=given)
+    return read(expand(case.schema, case.config), case.config, family, dtype=_dtype(case, case.config))
 
 
 def _dtype(case: Case, config: Config) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
 from weightlint.errors import SchemaError
+from weightlint.loading.naming import AbsentStep, KvScaleStep, MtpStep, RangeStep, RenameStep, SegmentsStep, SkipStep, StageStep
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
@@ -32,91 +34,17 @@ class Tensor:
 class Step(Protocol):
     """One step."""
 
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Decide, or hand on the name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipStep:
-    """Pass over names that contain, begin or end with a text; with `unless_param` only if there is no such parameter."""
-
-    why: str
-    contains: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()
-    suffixes: tuple[str, ...] = ()
-    unless_param: bool = False
-    warns: str = ""
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare texts."""
-        del tensor
-        hit = (
-            any(text in name for text in self.contains)
-            or name.startswith(self.prefixes)
-            or name.endswith(self.suffixes)
-        )
-        if hit and not (self.unless_param and view.param(name) is not None):
-            return Skip(self.why, self.warns.replace("{name}", name))
-        return name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MtpStep:
-    """Pass over the MTP layers that the config declares, where their names begin with one of these."""
-
-    prefixes: tuple[str, ...]
-    field: str = "num_nextn_predict_layers"
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare the number of the layer."""
-        del tensor
-        for layer in view.mtp_layers(self.field):
-            if name.startswith(tuple(f"{prefix}{layer}." for prefix in self.prefixes)):
-                return Skip("mtp")
-        return name
-
-
-@dataclass(frozen=True, slots=True)
-class StageStep:
-    """Pass over what belongs to another pipeline stage."""
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare with the modules that this stage has a placeholder for."""
-        del tensor
-        return Skip("stage") if view.is_elsewhere(name) else name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RangeStep:
-    """Pass over layers outside the stage's range by their number, whatever the model has."""
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Compare the number of the layer with the range of the stage."""
-        del tensor
-        number = view.layer_number(name)
-        return Skip("stage") if number is not None and number not in view.layers else name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenameStep:
-    """Replace texts, each where it first stands."""
-
-    texts: Mapping[str, str]
-
-    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
-        """Replace."""
-        del tensor, view
-        for old, new in self.texts.items():
-            name = name.replace(old, new, 1)
-        return name
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | Tensor | str:
+        """Decide, or hand on the name, or a tensor of that name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuseStep:
     """Give a projection its place in a fused parameter.
 
-    `dot` compares whole segments' beginnings (`.q_proj`), else any text. Names that contain `unless` are left; with `unless_param`
+    `dot` compares whole segments' beginnings (`.q_proj`), else any text; `after` are texts of which one must stand before. Names that contain `unless` are left; with `unless_param`
     not those that are a parameter themselves. `missing` is `raise` for a KeyError, `on` to go on with the new name, `back` with the old.
+    Names that end with one of `loses` have none afterwards, which fails in the next comparison.
     """
 
     names: tuple[str, ...] = ()
@@ -125,6 +53,8 @@ class FuseStep:
     unless_param: bool = False
     missing: str = "raise"
     optional: tuple[str, ...] = ()
+    after: tuple[str, ...] = ("",)
+    loses: tuple[str, ...] = ()
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
         """Replace the projection's name by the parameter's, and copy."""
@@ -132,10 +62,11 @@ class FuseStep:
         for fuse in view.family.fuse:
             if self.names and fuse.into not in self.names:
                 continue
-            for part in fuse.parts:
-                if sign + part not in name or self._is_left(name, view):
+            for before, part in product(self.after, fuse.parts):
+                old = before + sign + part
+                if old not in name or self._is_left(name, view):
                     continue
-                into = name.replace(sign + part, sign + fuse.into)
+                into = name.replace(old, before + sign + fuse.into)
                 if fuse.into in self.optional and view.param(into) is None:
                     continue
                 outcome = self._copied(into, part, tensor, view)
@@ -155,6 +86,8 @@ class FuseStep:
         if view.is_elsewhere(into):
             return Skip("stage")
         param = view.param(into)
+        if param is None and into.endswith(self.loses):
+            return Failure("TypeError", "argument of type 'NoneType' is not iterable")
         if param is None:
             return None if self.missing in ("on", "back") else view.key_error(into)
         if part not in param.parts:
@@ -212,6 +145,9 @@ STEPS: dict[str, Any] = {
     "stage": StageStep,
     "range": RangeStep,
     "rename": RenameStep,
+    "segments": SegmentsStep,
+    "kv_scale": KvScaleStep,
+    "absent": AbsentStep,
     "fuse": FuseStep,
     "experts": ExpertStep,
     "take": TakeStep,
@@ -223,6 +159,10 @@ def _kind(do: str) -> Any:
         from weightlint.loading.tree import TreeStep
 
         return TreeStep
+    if do in ("lift", "permuted", "interleaved", "pair"):
+        from weightlint.loading import shaping
+
+        return shaping.STEPS[do]
     return STEPS.get(do)
 
 
@@ -237,11 +177,11 @@ def made(row: Mapping[str, Any]) -> Step:
         message = f"a contract says do = {row.get('do')!r}; known are {', '.join(STEPS)}"
         raise SchemaError(message)
     known = {it.name for it in fields(kind)}
-    if unknown := sorted(row.keys() - known - {"do"}):
+    if unknown := sorted(row.keys() - known - {"do", "when"}):
         message = f"a contract's step {row['do']} has no {unknown[0]}"
         raise SchemaError(message)
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    del values["do"]
+    values = {key: value for key, value in values.items() if key not in ("do", "when")}
     step: Step = kind(**values)
     return step
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.loading.load import Loader
-from weightlint.loading.outcome import Failure, Fill, Outcome
+from weightlint.loading.outcome import Failure, Fill, Outcome, written
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from weightlint.dtype import Shape
     from weightlint.loading.building import Built
-    from weightlint.loading.contract import Family
+    from weightlint.loading.family import Family
     from weightlint.loading.groups import Group
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
@@ -117,8 +117,8 @@ class Surveyor:
             for cell in self._cells(group, site):
                 outcome = out.loader.feed(group.tensor(next(cell[0].members())))
                 out.parts.append(Alike(group, cell, outcome))
-                if isinstance(outcome, Fill):
-                    cover.add(group, cell, outcome)
+                for fill in written(outcome):
+                    cover.add(group, cell, fill)
         out.written = cover.written()
         return out
 

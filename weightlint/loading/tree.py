@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from weightlint.loading.outcome import Failure, Outcome, Skip
+from weightlint.loading.routed import taken
 
 if TYPE_CHECKING:
     from weightlint.loading.steps import Tensor
@@ -41,22 +42,9 @@ class TreeStep:
         return self._lost(name, view)
 
     def _expert(self, name: str, tensor: Tensor, view: View) -> Outcome | None:
-        head, found, _ = name.partition("experts.")
-        if not found or not view.has_module(head + "experts"):
-            return None
-        hit = view.expert.search(name)
-        if hit is None or int(hit[1]) >= view.model.experts:
-            return Skip("unknown")
-        experts = view.family.experts
-        into = "w2" if hit[2] == experts.down else "w13"
-        mapped = name.replace(hit[0], f"experts.{experts.path}{into}_")
-        param = view.param(mapped)
-        if param is None:
-            leaf = mapped.rpartition(".")[2]
-            layer = f"{view.prefix}{head}experts"
-            text = f"Layer {layer} has no parameter {leaf!r} for checkpoint weight {view.prefix + name!r}"
-            return Skip("bias") if leaf.endswith("_bias") else Failure("AttributeError", text)
-        return view.copied_expert(param, tensor, hit[2], int(hit[1]))
+        head, found, rest = name.partition("experts.")
+        stack = head + "experts"
+        return taken(stack, rest, tensor, view) if found and view.has_module(stack) else None
 
     def _lost(self, name: str, view: View) -> Outcome:
         """Name the first segment that is neither module nor parameter."""
@@ -69,8 +57,22 @@ class TreeStep:
                 text = f"Attempted to load nested weight {name!r} into a single parameter {path!r}"
                 return Failure("ValueError", text)
             if view.has_module(path):
+                if at < len(segments) and (left := self._left(path, segments[at:], view)) is not None:
+                    return left
                 continue
             if f"{path}.".endswith(self.suffixes) or path.endswith(self.suffixes):
                 return Skip("bias")
             return Failure("ValueError", f"There is no module or parameter named {path!r} in {view.holds}.")
         return Failure("ValueError", f"There is no module or parameter named {name!r} in {view.holds}.")
+
+    def _left(self, path: str, rest: list[str], view: View) -> Outcome | None:
+        """Say what a fused module makes of a name that is none of its parameters'."""
+        into = path.rpartition(".")[2]
+        fuse = next((it for it in view.family.fuse if it.holds and it.into == into), None)
+        if fuse is None:
+            return None
+        if rest == ["bias"]:
+            return Skip("bias")
+        if len(rest) > 1:
+            return Failure("AttributeError", f"{fuse.holds} has no attribute `{rest[0]}`")
+        return Failure("AttributeError", f"{fuse.holds!r} object has no attribute 'data'")

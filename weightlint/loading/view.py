@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from weightlint.loading.building import Built
-    from weightlint.loading.contract import Family
+    from weightlint.loading.family import Family
     from weightlint.loading.model import Model
     from weightlint.loading.param import Param
     from weightlint.loading.site import Site
@@ -34,7 +34,10 @@ class Alias:
 
 @dataclass(frozen=True)
 class View:
-    """One module's side of a rank. `holds` is the framework's class name of the module."""
+    """One module's side of a rank.
+
+    `holds` is the framework's class name of the module, `held` are tensors that wait for others.
+    """
 
     built: Built
     model: Model
@@ -43,6 +46,7 @@ class View:
     expert: re.Pattern[str]
     prefix: str = ""
     holds: str = ""
+    held: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def layers(self) -> Collection[int]:
@@ -74,7 +78,17 @@ class View:
                 if path in out:
                     break
                 out.add(path)
-        return frozenset(out)
+        return frozenset(out | self._hollow(out))
+
+    def _hollow(self, modules: set[str]) -> set[str]:
+        """Name the modules without parameters."""
+        return {
+            f"{module}.{name}" if module else name
+            for end, names in self.family.modules.items()
+            for module in (*modules, "")
+            if (module.endswith(end) if end else not module)
+            for name in names
+        }
 
     def has_module(self, name: str) -> bool:
         """Tell whether there is a module of this local name."""
@@ -92,7 +106,7 @@ class View:
 
     def mtp_layers(self, field: str) -> range | tuple[int, ...]:
         """Return the numbers of the MTP layers, as the framework's config class tells."""
-        if self.model.mtp or field in self.model.given:
+        if self.model.mtp or field in self.model.config:
             return self.model.mtp
         first = self.model.layers
         return range(first, first + self.family.defaults.get(field, 0))

@@ -12,8 +12,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place, counted
-from weightlint.loading.aftermath import Rest
-from weightlint.loading.fate import Fates, ranks_of
 from weightlint.names import fold, patterns
 from weightlint.rule import Need, Rule
 
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 
 def check(case: Case) -> Iterator[Finding]:
     """Report parameters by family, those that stay unwritten on the same ranks together."""
+    from weightlint.loading.aftermath import Rest
+
     prediction = case.prediction
     if isinstance(prediction, str):
         return
@@ -42,6 +42,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _finding(prediction: Prediction, gone: dict[str, list[Sort]]) -> Finding:
+    from weightlint.loading.fate import Fates, ranks_of
+
     ranks = ranks_of(sort for sorts in gone.values() for sort in sorts)
     names = patterns(gone)
     return RULE.finding(

@@ -11,8 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place, printable
-from weightlint.loading.aftermath import Rest
-from weightlint.loading.trouble import troubles
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -26,14 +24,16 @@ if TYPE_CHECKING:
 
 def check(case: Case) -> Iterator[Finding]:
     """Report each family of tensors that raises, and a model that cannot be built at all."""
+    from weightlint.loading.aftermath import Rest
+    from weightlint.loading.trouble import troubles
+
     prediction = case.prediction
     if isinstance(prediction, str):
         return
     rest = Rest(prediction, case.told)
     if rest.is_moot:
         return
-    if not any(it.code.startswith("WL5") for it in case.told):
-        yield from _unbuilt(prediction)
+    yield from _unbuilt(prediction)
     for trouble in troubles(rest):
         yield _finding(prediction, trouble)
 

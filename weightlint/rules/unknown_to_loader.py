@@ -11,9 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
-from weightlint.loading.aftermath import Rest
-from weightlint.loading.prediction import contract_of
-from weightlint.loading.trouble import troubles
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -28,6 +25,8 @@ if TYPE_CHECKING:
 
 def check(case: Case) -> Iterator[Finding]:
     """Ask for the architecture first, then for faults."""
+    from weightlint.loading.prediction import contract_of
+
     release = case.loader
     if release is None:
         return
@@ -56,6 +55,9 @@ def _unknown(case: Case, release: Release, span: str) -> Finding:
 
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
     """Report a known fault where the prediction shows trouble that no finding explains."""
+    from weightlint.loading.aftermath import Rest
+    from weightlint.loading.trouble import troubles
+
     rest = Rest(prediction, case.told)
     if rest.is_moot:
         return
