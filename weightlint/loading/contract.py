@@ -15,6 +15,7 @@ from weightlint.errors import SchemaError
 from weightlint.loading.family import (
     Assertion,
     Completeness,
+    Draft,
     Experts,
     Family,
     Fuse,
@@ -50,12 +51,19 @@ class Contract:
     faults: tuple[Fault, ...] = ()
     unknown: Mapping[str, str] | None = None
 
-    def family(self, arch: str, version: str) -> Family | None:
+    def family(self, arch: str, version: str, architecture: str = "") -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
 
-        Of several the last one holds, so that a file may first say what is usual and then what is not.
+        `architecture` is the class that the config names. Of several families the last one holds, so that a file may
+        first say what is usual and then what is not.
         """
-        fitting = (it for it in reversed(self.families) if arch in it.archs and within(version, it.versions))
+        fitting = (
+            it
+            for it in reversed(self.families)
+            if arch in it.archs
+            and within(version, it.versions)
+            and (not it.architectures or architecture in it.architectures)
+        )
         return next(fitting, None)
 
 
@@ -69,6 +77,7 @@ _NESTED: dict[str, type[Any]] = {
     "asserts": Assertion,
     "texts": Texts,
     "completeness": Completeness,
+    "draft": Draft,
     "scopes": Scope,
     "stages": Stages,
 }

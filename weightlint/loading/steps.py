@@ -12,7 +12,17 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
 from weightlint.errors import SchemaError
-from weightlint.loading.naming import AbsentStep, KvScaleStep, MtpStep, RangeStep, RenameStep, SegmentsStep, SkipStep, StageStep
+from weightlint.loading.naming import (
+    AbsentStep,
+    DraftStep,
+    KvScaleStep,
+    MtpStep,
+    RangeStep,
+    RenameStep,
+    SegmentsStep,
+    SkipStep,
+    StageStep,
+)
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
@@ -148,6 +158,7 @@ STEPS: dict[str, Any] = {
     "segments": SegmentsStep,
     "kv_scale": KvScaleStep,
     "absent": AbsentStep,
+    "draft": DraftStep,
     "fuse": FuseStep,
     "experts": ExpertStep,
     "take": TakeStep,
