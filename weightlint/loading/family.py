@@ -33,8 +33,8 @@ class Experts:
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
     way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
-    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert, which is
-    rounded down with `rounds`. `stacked` is the name of a tensor with gate above up, of one expert or of all.
+    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert. `stacked` is
+    the name of a tensor with gate above up, of one expert or of all.
     """
 
     path: str = ""
@@ -44,7 +44,6 @@ class Experts:
     fits: str = "narrow"
     refine: int = 0
     uneven: str | None = None
-    rounds: bool = False
     stacked: str = ""
 
 
