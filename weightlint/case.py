@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
+    from weightlint.version import LoaderSpec
     from weightlint.wording import Wording
 
 
@@ -47,7 +48,7 @@ class Case:
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
     files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
-    expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
+    expectation, `bad_field` which field is to blame for it. `loader` is the one that the user asks for. `running` is how the checkpoint is meant to be
     run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
     """
 
@@ -59,6 +60,7 @@ class Case:
     plain: Expected | None = None
     spelling: Spelling | None = None
     wanted: str | None = None
+    loader: LoaderSpec | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
     running: Running = field(default_factory=Running)
