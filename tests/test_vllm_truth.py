@@ -100,7 +100,7 @@ def run(model: Model, family: Family, tensors: list[Tensor], row: Row, recorded:
         pp_layers=tuple(map(int, layers.split(","))) if layers else (),
     )
     spread = Spread(plan, model.expected, release(f"vllm@{recorded['vllm']}"))
-    site = site_of(spread, Rank(row["tp_rank"], row["pp_rank"]), pipelined=family.pipelined)
+    site = site_of(spread, Rank(row["tp_rank"], row["pp_rank"]))
     return load(model, family, site, tensors)
 
 
