@@ -180,7 +180,7 @@ class Expert:
         if dim is not None and len(room) > 2:
             dim += 1
         if self.fits == "share":
-            return self._share(found, room, dim, cutting.at)
+            return self._share(found, room, dim)
         if self.fits == "pad":
             return self._padded(found, room, dim)
         if self.fits == "assign":
@@ -203,7 +203,7 @@ class Expert:
                 small = (*room[:dim], each, *room[dim + 1 :])
         return broadcast(found, small) or ((0,) * len(room), small, prod(room) - prod(small))
 
-    def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure | Skip:
+    def _share(self, found: Shape, room: Shape, dim: int | None) -> Placed | Failure | Skip:
         if dim is not None and found:
             if dim >= len(found):
                 return NO_DIMENSION

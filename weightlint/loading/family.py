@@ -35,8 +35,8 @@ class Experts:
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
     way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
-    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert, which is
-    rounded down with `rounds`. `stacked` is the name of a tensor with gate above up, of one expert or of all. `over` is
+    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert.
+    `stacked` is the name of a tensor with gate above up, of one expert or of all. `over` is
     `tp` where experts are dealt to the ranks of tp whatever the degree of expert parallelism. `shared` tells when the
     shared expert is one more of them, None for never.
     """
@@ -48,7 +48,6 @@ class Experts:
     fits: str = "narrow"
     refine: int = 0
     uneven: str | None = None
-    rounds: bool = False
     stacked: str = ""
     over: str = "ep"
     shared: Shared | None = None
@@ -139,6 +138,18 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A model of the MTP layers alone: what belongs to a decoder layer stands in the module `into` of each.
+
+    Names that contain one of `unless` do not; `keeps` are tensors outside the layers that it has as well.
+    """
+
+    into: str
+    unless: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
     """The words of the framework's assertions; `{tensor}` and `{param}` are shapes as torch writes them."""
 
@@ -177,7 +188,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How one release reads models of some schemas.
+    """How one release reads models of some schemas, with `architectures` only those whose config names one of them.
 
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
     parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
@@ -191,6 +202,8 @@ class Family:
     name: str
     archs: tuple[str, ...]
     versions: str = ""
+    architectures: tuple[str, ...] = ()
+    draft: Draft | None = None
     fuse: tuple[Fuse, ...] = ()
     experts: Experts = Experts()
     omit: tuple[Omit, ...] = ()

@@ -214,7 +214,8 @@ def predict(case: Case) -> Prediction | str:
     if contract is None:
         return f"what {release.loader.says} does with each tensor is not recorded"
     plan = case.plan or Plan()
-    family = contract.family(case.arch or "", release.version, expert_parallel=plan.ep > 1)
+    architecture = next(iter(case.config.architectures), "")
+    family = contract.family(case.arch or "", release.version, architecture, expert_parallel=plan.ep > 1)
     if family is None:
         return f"what {release.says} does with each tensor of {case.arch} is not recorded"
     if case.checkpoint.names_only:

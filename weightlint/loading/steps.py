@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weightlint.errors import SchemaError
 from weightlint.loading.naming import (
     AbsentStep,
+    DraftStep,
     KvScaleStep,
     MtpStep,
     RangeStep,
@@ -163,6 +164,7 @@ STEPS: dict[str, Any] = {
     "segments": SegmentsStep,
     "kv_scale": KvScaleStep,
     "absent": AbsentStep,
+    "draft": DraftStep,
     "fuse": FuseStep,
     "experts": ExpertStep,
     "take": TakeStep,
