@@ -101,7 +101,7 @@ class Fates:
             if slot is None:
                 continue
             for sort in self.prediction.sorts:
-                outcome = sort.survey.loader.feed(Tensor(name, slot.shape, ""))
+                outcome = sort.survey.fed(Tensor(name, slot.shape, ""))
                 if isinstance(outcome, Fill):
                     out.add(outcome.param)
         return out
@@ -132,7 +132,7 @@ class Fates:
             tensor = Tensor(name, slot.shape, "")
         for sort in self.prediction.sorts:
             if sort.survey.built.error is None:
-                yield Fed(tensor, row is not None, sort, sort.survey.loader.feed(tensor))
+                yield Fed(tensor, row is not None, sort, sort.survey.fed(tensor))
 
     def _slot(self, name: str) -> Slot | None:
         """Return the slot of the schema that a missing tensor belongs to."""

@@ -78,7 +78,7 @@ class Prediction:
 
     def site(self, rank: Rank) -> Site:
         """Return where a rank stands."""
-        return placed(site_of(self.spread, rank), self.model, self.family)
+        return placed(site_of(self.spread, rank, pipelined=self.family.pipelined), self.model, self.family)
 
     @cached_property
     def sorts(self) -> tuple[Sort, ...]:

@@ -10,8 +10,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from weightlint.loading.gathering import missed
 from weightlint.loading.load import Loader
-from weightlint.loading.outcome import Failure, Fill, Outcome, written
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip, written
+from weightlint.loading.partners import Partners
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from weightlint.loading.groups import Group
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
+    from weightlint.loading.steps import Tensor
     from weightlint.names import Coord
 
 
@@ -62,11 +65,17 @@ class Alike:
 
 @dataclass
 class Survey:
-    """What one rank, and every rank like it, ends up with."""
+    """What one rank, and every rank like it, ends up with; `last` is what is raised when all is read."""
 
     loader: Loader
+    partners: Partners
     parts: list[Alike] = field(default_factory=list)
     written: dict[str, int] = field(default_factory=dict)
+    last: Failure | None = None
+
+    def fed(self, tensor: Tensor) -> Outcome:
+        """Say what becomes of one tensor."""
+        return self.partners.fed(self.loader, tensor)
 
     @property
     def built(self) -> Built:
@@ -106,30 +115,41 @@ class Surveyor:
         self.family = family
         self.groups = groups
         self.sorts = sorts_of_layers(model)
+        self.partners = Partners(family, groups[0].index if groups else None)
 
     def survey(self, site: Site) -> Survey:
         """Survey one rank."""
-        out = Survey(Loader(self.model, self.family, site))
+        loader = Loader(self.model, self.family, site)
+        out = Survey(loader, self.partners, last=loader.last)
         if out.built.error is not None:
             return out
-        cover = Cover(site)
+        cover = Cover(site, loader.places)
+        gone = self._missed(loader)
+        out.last = gone or out.last
         for group in self.groups:
             for cell in self._cells(group, site):
-                outcome = out.loader.feed(group.tensor(next(cell[0].members())))
+                outcome = Skip("unread") if gone else out.fed(group.tensor(next(cell[0].members())))
                 out.parts.append(Alike(group, cell, outcome))
                 for fill in written(outcome):
                     cover.add(group, cell, fill)
         out.written = cover.written()
         return out
 
+    def _missed(self, loader: Loader) -> Failure | None:
+        """Return what a load function raises that looks for some tensors before it copies any."""
+        index, shared = self.partners.index, loader.shared
+        return missed(shared, self.model, index.rows) if index is not None and shared is not None else None
+
     def _cells(self, group: Group, site: Site) -> Iterator[list[Row]]:
         """Split a group into tensors that this rank treats alike."""
         cells: dict[tuple[object, ...], list[Row]] = defaultdict(list)
         local, count, at = site.experts, self.model.experts, group.expert_at
+        halves_meet = self.partners.concerns(f".{group.template}")
         for layer, coords in group.by_layer.items():
             sort = (
                 self.sorts.get(layer) if layer is not None else None,
                 layer is None or layer in site.layers,
+                self.partners.mark(group.name(next(iter(coords)))) if halves_meet else None,
             )
             if at is None or not count or (len(local) == count and layer in group.complete(count)):
                 cells[sort].append(Row(layer, coords, whole=at is not None and bool(count)))
@@ -148,8 +168,9 @@ class Surveyor:
 class Cover:
     """Which regions of which parameters of a rank are written."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, places: Mapping[int, tuple[int, ...]]) -> None:
         self.site = site
+        self.places = places
         self.regions: dict[str, dict[tuple[Shape, Shape], tuple[int, set[int]]]] = defaultdict(dict)
 
     def add(self, group: Group, cell: Sequence[Row], fill: Fill) -> None:
@@ -177,10 +198,9 @@ class Cover:
 
     def _places(self, numbers: set[int]) -> int:
         """Count the places that experts take on the rank, 1 for what is no expert's."""
-        experts = self.site.experts
-        if len(numbers) == len(experts) and -1 not in numbers:
+        if len(numbers) == len(self.site.experts) and -1 not in numbers:
             return self.site.local_experts
-        return sum(1 if number < 0 else len(experts.get(number, ())) for number in numbers)
+        return sum(1 if number < 0 else len(self.places.get(number, ())) for number in numbers)
 
 
 def sorts_of_layers(model: Model) -> dict[int, int]:

@@ -68,7 +68,7 @@ def troubles(rest: Rest) -> Iterator[Trouble]:
     for sort, alike, coords in rest.failures():
         group = alike.group
         first = min(coords, key=group.row)
-        outcome = sort.survey.loader.feed(group.tensor(first))
+        outcome = sort.survey.fed(group.tensor(first))
         if not isinstance(outcome, Failure):
             continue
         row = group.row(first)
