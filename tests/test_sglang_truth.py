@@ -29,7 +29,7 @@ from weightlint.loading.groups import grouped
 from weightlint.loading.load import load
 from weightlint.loading.model import TORCH
 from weightlint.loading.outcome import Failure, Fill, Skip
-from weightlint.loading.reading import read
+from weightlint.loading.reading import as_taken, read
 from weightlint.loading.site import placed, site_of
 from weightlint.loading.steps import Tensor
 from weightlint.loading.survey import Surveyor
@@ -103,7 +103,7 @@ def opened(config: str, version: str, *, expert_parallel: bool) -> tuple[Model, 
     schema = schemas.load(schemas.detect(parsed) or "")
     family = contract().family(schema.name, version, expert_parallel=expert_parallel)
     assert family is not None
-    return read(expand(schema, parsed), parsed, family), family
+    return read(expand(schema, as_taken(parsed, family)), parsed, family), family
 
 
 def place(model: Model, family: Family, row: Row, version: str) -> Site:

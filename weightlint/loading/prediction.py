@@ -14,7 +14,7 @@ from weightlint.expected import Expected
 from weightlint.loading.contract import load as read_contract
 from weightlint.loading.groups import grouped
 from weightlint.loading.model import TORCH, Model
-from weightlint.loading.reading import read
+from weightlint.loading.reading import as_taken, read
 from weightlint.loading.site import placed, site_of
 from weightlint.loading.survey import Surveyor
 from weightlint.plan import Plan, rank_patterns
@@ -229,7 +229,7 @@ def model_of(case: Case, family: Family) -> Model:
 
     if case.schema is None or case.config is None:
         return Model(Expected(()))
-    return read(expand(case.schema, case.config), case.config, family, dtype=_dtype(case, case.config))
+    return read(expand(case.schema, as_taken(case.config, family)), case.config, family, dtype=_dtype(case, case.config))
 
 
 def _dtype(case: Case, config: Config) -> str:

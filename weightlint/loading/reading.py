@@ -47,6 +47,13 @@ def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bf
     )
 
 
+def as_taken(config: Config, family: Family) -> Config:
+    """Return a config with the values that the framework takes some fields for, whatever is written there."""
+    for name, value in family.pretends.items():
+        config = config.with_change(name, value)
+    return config
+
+
 LISTS = ("modules_to_not_convert", "ignored_layers")
 """Keys under which a quantisation table lists the modules that are left plain."""
 
