@@ -141,7 +141,7 @@ def _spelled_out(value: Any, lists: Mapping[str, list[str]]) -> Any:
         return {key: _spelled_out(item, lists) for key, item in value.items()}
     if not isinstance(value, (list, tuple)):
         return value
-    out = []
+    out: list[Any] = []
     for item in value:
         named = isinstance(item, str) and item.startswith("@")
         out += lists[item[1:]] if named else [_spelled_out(item, lists)]

@@ -112,12 +112,10 @@ class _Chosen:
             yield rest
 
     def _listed(self, slot: Slot) -> Iterator[Coord]:
-        """Yield the coordinates to look up: one expert stands for all of its layer."""
+        """Yield the coordinates to look up."""
         if not self.plain or module_of(slot.pattern)[0].endswith(self.rule.nameless):
             return
-        if slot.kind != "expert":
-            yield from slot.coords()
-        elif self.rule.experts:
+        if slot.kind != "expert" or self.rule.experts:
             yield from slot.coords()
 
     def _is_plain(self, slot: Slot, coord: Coord) -> bool:
