@@ -13,14 +13,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import adapters
-import cutting
-import gguf_toy
 import pytest
-from toy import config, damage, edited, expected_of, spelt, toy
+from recipes import write
 
 from weightlint import plan_file
-from weightlint.api import DIALECTS, RULES, check
+from weightlint.api import RULES, check
 from weightlint.drawer import Drawer
 
 CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir())
@@ -28,33 +25,6 @@ CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir()
 
 def recipe(name: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "cases" / name / "recipe.toml").read_text())
-
-
-def write(asked: dict[str, Any], folder: Path) -> None:
-    if "gguf" in asked:
-        gguf_toy.write(asked["gguf"], folder)
-        for edit in asked.get("edits", ()):
-            damage(folder, edit)
-        return
-    sized = config(asked["config"]) | asked.get("sizes", {})
-    made = toy(asked["arch"], sized, shards=asked.get("shards", 3))
-    if "dialect" in asked:
-        dialect = DIALECTS[asked["dialect"]["name"]]
-        written = dialect.rewrite(
-            expected_of(asked["arch"], made.config), dialect.chosen(asked["dialect"].get("tags", ()))
-        )
-        made = spelt(written, made.config, shards=made.shards)
-    made.form = asked.get("form", "safetensors")
-    if "adapter" in asked:
-        made = adapters.adapted(made, rank=asked["adapter"]["r"], targets=asked["adapter"]["target_modules"])
-    for edit in asked.get("edits", ()):
-        made = edited(made, edit)
-    if "adapter" in asked:
-        adapters.write(folder, made, asked["adapter"] | asked.get("says", {}))
-    elif "cut" in asked:
-        cutting.write_toy(folder, made, **asked["cut"])
-    else:
-        made.write(folder)
 
 
 def run(name: str, folder: Path) -> tuple[list[str], str]:

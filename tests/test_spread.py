@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import config, expected_of
 
+from weightlint import plan_file, schema
 from weightlint.cut import Cut, gaps, overlaps
+from weightlint.grain import grain
 from weightlint.limits.gathered import gather
 from weightlint.limits.slices import wrong
 from weightlint.loader import LOADERS, release
@@ -208,3 +210,89 @@ def test_a_thousand_ranks_are_no_more_work_than_eight(monkeypatch: pytest.Monkey
         work.append(len(asked))
     assert work[0] == work[1] == work[2]
     assert slices == []
+
+
+def of_plan(plan: Plan, arch: str, name: str, **sizes: Any) -> Spread:
+    return Spread(plan, expected_of(arch, config(name) | sizes))
+
+
+def cut_dims(spread: Spread) -> dict[str, int | None]:
+    """Return the dimension that each module is cut along."""
+    cuts = {slot.pattern: [it.cut for it in spread.shares(slot) if it.cut] for slot in spread.expected.slots}
+    return {
+        pattern.partition("{layer}.")[2] or pattern: each[0].dim if each else None
+        for pattern, each in cuts.items()
+    }
+
+
+def test_a_plan_of_transformers_cuts_what_it_names_and_no_more(tmp_path: Path) -> None:
+    """The plan of LlamaConfig in transformers 4.57: matrices of the layers, nothing else."""
+    words = dict.fromkeys(
+        ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.gate_proj", "mlp.up_proj"),
+        "colwise",
+    )
+    words |= dict.fromkeys(("self_attn.o_proj", "mlp.down_proj"), "rowwise")
+    table = {"tp": 2, "base_model_tp_plan": {f"layers.*.{module}": word for module, word in words.items()}}
+    (tmp_path / "plan.json").write_text(json.dumps(table))
+    spread = of_plan(plan_file.read(str(tmp_path / "plan.json")), "llama", "toy_llama")
+    assert gather(spread, None) == ()
+    dims = cut_dims(spread)
+    assert {name.removesuffix(".weight") for name, dim in dims.items() if dim == 0} == {
+        module for module, word in words.items() if word == "colwise"
+    }
+    assert {name.removesuffix(".weight") for name, dim in dims.items() if dim == 1} == {
+        module for module, word in words.items() if word == "rowwise"
+    }
+
+
+@pytest.mark.parametrize(
+    ("cuts", "says"),
+    [
+        ({"mlp.down_proj": {"dim": 3}}, ["mlp.down_proj: the plan cuts dimension 3 of [32, 48]"]),
+        (
+            {"mlp.down": "rowwise"},
+            ["the plan cuts mlp.down, which names no module: it stays whole on every rank"],
+        ),
+        (
+            {"mlp.down_proj": {"dim": 1, "spans": [[0, 16], [16, 32], [32, 48]]}},
+            ["intermediate_size: 3 slices are given for 2 ranks"],
+        ),
+        ({"mlp.down_proj": {"dim": 1, "parts": 5}}, ["intermediate_size: 48 has no 5 equal parts"]),
+        ({"mlp.down_proj": "packed_rowwise"}, []),
+    ],
+)
+def test_cuts_of_a_plan_file(tmp_path: Path, cuts: dict[str, Any], says: list[str]) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps({"tp": 2, "cuts": cuts}))
+    spread = of_plan(plan_file.read(str(tmp_path / "plan.json")), "llama", "toy_llama")
+    assert [refusal.line for refusal in gather(spread, None)] == says
+
+
+def test_parts_are_cut_each_for_itself() -> None:
+    cut = Cut(dim=0, size=16, ways=4, parts=2)
+    assert cut.at(1) == ((2, 4), (10, 12))
+
+
+@pytest.mark.parametrize(
+    ("loader", "arch", "largest", "quantised"),
+    [
+        ("deepseek_native", "deepseek_v3", 16, True),
+        ("deepseek_native", "deepseek_v3", 128, False),
+        ("deepseek_native", "deepseek_v2", 16, False),
+        ("sglang", "deepseek_v3", 16, True),
+        ("sglang", "deepseek_v3", 128, False),
+        ("sglang", "deepseek_v2", 16, False),
+        ("vllm@0.8.4", "deepseek_v3", 16, True),
+    ],
+)
+def test_the_largest_tp_of_published_models(loader: str, arch: str, largest: int, *, quantised: bool) -> None:
+    """Worked out by hand from the rules of each framework, powers of two only; the V2 here is V2-Lite."""
+    table = json.loads((schema.folder() / "configs" / f"{arch}.json").read_text())
+    declared = table.pop("quantization_config", None)
+    expected = expected_of(arch, table)
+    blocks = grain(declared) if quantised else None
+    good = [
+        tp
+        for tp in (1 << n for n in range(9))
+        if not gather(Spread(Plan(tp=tp), expected, release(loader)), blocks)
+    ]
+    assert good == [1 << n for n in range(largest.bit_length())]

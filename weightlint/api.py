@@ -11,7 +11,8 @@ from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
 from weightlint.expectation import DIALECTS, QUANTS
-from weightlint.finding import Facts, Report
+from weightlint.facts import facts_of
+from weightlint.finding import Report
 from weightlint.inspection import Family, Inspection, families
 from weightlint.keys import Keys
 from weightlint.names import natural
@@ -63,7 +64,7 @@ def check(
         for case in cases:
             case.running, case.loader, case.plan = use, reader, spread
         findings, skips = judge(cases, select, ignore)
-    facts = _facts(cases, time.perf_counter() - began)
+    facts = facts_of(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
 
 
@@ -83,45 +84,6 @@ def _plan(given: Plan | str | None) -> Plan | None:
     return read(given)
 
 
-def _facts(cases: Sequence[Case], seconds: float) -> Facts:
-    """Sum up what was looked at; of several models the first gives architecture and spelling."""
-    first = cases[0]
-    cases = [case for case in cases if case.beside is None]
-    sizes = [file.size or 0 for case in cases for file in case.index.files]
-    return Facts(
-        target=first.checkpoint.target,
-        arch=first.arch,
-        dialect=_dialect(first),
-        quant=first.quant.name if first.quant and not _takes_scales_in(first) else None,
-        loader=str(first.loader) if first.loader else None,
-        plan=first.plan.table() if first.plan else None,
-        tensors=sum(len(case.index) for case in cases),
-        checked=sum(map(_checked, cases)),
-        files=len(sizes),
-        bytes=sum(sizes),
-        seconds=round(seconds, 3),
-    )
-
-
-def _dialect(case: Case) -> str | None:
-    if case.checkpoint.adapter is not None:
-        return "peft"
-    return None if case.spelling is None else case.spelling.dialect.name
-
-
-def _takes_scales_in(case: Case) -> bool:
-    """Tell whether the files are in a dialect that holds a quantised model as plain weights."""
-    dialect = case.spelling.dialect if case.spelling else None
-    return dialect is not None and bool(dialect.lines) and dialect.scale is None
-
-
-def _checked(case: Case) -> int:
-    """Count the tensors that were compared: with the schema, or, where there is none, by the file rules."""
-    if case.spelling is not None or case.checkpoint.adapter is not None:
-        return len(case.index)
-    return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
-
-
 def inspect(target: str, *, config: str | None = None) -> Inspection:
     """List the families of a checkpoint with counts, dtypes, shapes and bytes."""
     began = time.perf_counter()
@@ -133,7 +95,7 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
         checkpoint = case.checkpoint
         found = families(case.index, ggml=checkpoint.format == "gguf")
         rows = sorted(found, key=lambda family: natural(family.pattern))
-    facts = _facts([case], time.perf_counter() - began)
+    facts = facts_of([case], time.perf_counter() - began)
     others = tuple(it.index.files[0].path for it in checkpoint.others if it.index.files)
     return Inspection(facts, tuple(rows), checkpoint.keys, others)
 
@@ -217,22 +179,12 @@ def load_map(
     Raises:
         WeightlintError: weightlint could not look, or nothing is known of this loader and model.
     """
-    from weightlint.errors import UsageError
-    from weightlint.loading.prediction import predict
-    from weightlint.loading.table import table
+    from weightlint.loading.table import asked
 
     with collector_off():
         case = open_cases(str(target), arch=arch, config=config, schema=schema)[0]
         case.loader, case.plan = _release(loader), _plan(plan)
-        prediction = predict(case)
-        if isinstance(prediction, str):
-            message = f"{target}: no map: {prediction}"
-            raise UsageError(message)
-        out = table(prediction, rank)
-    if rank is not None and not out["ranks"]:
-        message = f"no rank {rank} in {prediction.plan.size:,} ranks; they are {', '.join(prediction.plan.patterns())}"
-        raise UsageError(message)
-    return out
+        return asked(case, rank)
 
 
 def snapshot(target: str, output: str) -> int:

@@ -47,8 +47,9 @@ class Cut:
 
     @property
     def even(self) -> bool:
-        """Tell whether the units come out even over the ranks that hold different ones."""
-        return bool(self.spans) or self.ragged or self.units % self.pieces == 0
+        """Tell whether the units come out even over the ranks; whether there are such parts is another question."""
+        given = bool(self.spans) or self.ragged or self.whole % self.parts != 0
+        return given or self.units % self.pieces == 0
 
     @property
     def pieces(self) -> int:

@@ -25,6 +25,7 @@ class Gpu:
 GPUS = {
     gpu.name: gpu
     for gpu in (
+        Gpu("p100", 16 * GIB, (6, 0)),
         Gpu("t4", 15 * GIB, (7, 5)),
         Gpu("v100", 32 * GIB, (7, 0)),
         Gpu("a10", 23 * GIB, (8, 6)),

@@ -75,6 +75,11 @@ class Plan:
         """Number of processes."""
         return self.tp * self.pp * self.dp
 
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether the plan names all tensors that are cut, as plans of transformers do."""
+        return any(it.whole and not it.experts for it in self.assigned)
+
     def ranks(self) -> Iterator[Rank]:
         """Yield every rank, tensor parallelism innermost."""
         for dp in range(self.dp):

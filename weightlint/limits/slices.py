@@ -11,7 +11,7 @@ from weightlint.cut import gaps, outside, overlaps
 from weightlint.finding import Level
 from weightlint.limits.heads import dimension
 from weightlint.limits.refusal import Refusal
-from weightlint.spread import is_named, module_of
+from weightlint.spread import is_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,9 @@ def refusals(spread: Spread) -> Iterator[Refusal]:
                     faults.setdefault((dimension(slot, share.cut), says), []).append(slot)
     for (what, says), slots in faults.items():
         yield Refusal(code=CODE, what=what, says=says, slots=tuple(slots))
-    yield from _unmatched(spread)
+    if spread.plan.assigned:
+        yield from _dimensions(spread)
+        yield from _unmatched(spread)
 
 
 def wrong(cut: Cut, ranks: int) -> Iterator[str]:
@@ -63,14 +65,26 @@ def _shown(spans: tuple[Span, ...]) -> str:
     return shown + (f" and {len(spans) - 4} more" if len(spans) > 4 else "")
 
 
+def _dimensions(spread: Spread) -> Iterator[Refusal]:
+    """Yield the cuts that the plan gives along dimensions that a matrix does not have."""
+    for slot in spread.expected.slots:
+        given, axes = spread.assigned(slot), len(slot.shape)
+        if given is not None and given.dim is not None and axes > 1 and not -axes <= given.dim < axes:
+            says = f"the plan cuts dimension {given.dim} of {list(slot.shape)}"
+            yield Refusal(code=CODE, what=given.pattern, says=says, slots=(slot,))
+
+
 def _unmatched(spread: Spread) -> Iterator[Refusal]:
-    """Yield the cuts that the plan gives for modules which are not there; those of experts are told elsewhere."""
-    modules = [module_of(slot) for slot in spread.expected.slots]
-    modules += [it.rpartition(".")[0] for it in modules]
+    """Yield the cuts that the plan gives for modules which are not there; those of experts are told elsewhere.
+
+    A plan of transformers is for all models of its class and may name modules that this one has not.
+    """
     lost = [
         given.pattern
         for given in spread.plan.assigned
-        if given.dim is not None and not given.experts and not any(is_named(given, it) for it in modules)
+        if given.dim is not None
+        and not (given.whole or given.experts)
+        and not any(is_named(given, it) for it in spread.modules)
     ]
     if lost:
         yield Refusal(

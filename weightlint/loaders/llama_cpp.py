@@ -6,8 +6,22 @@ all layers offloaded and devices of equal share. The embedding stays on the CPU,
 
 from __future__ import annotations
 
+from weightlint.dtype_limits import Limit
 from weightlint.loader import Loader
 from weightlint.plan_rules import PlanRules
+
+LIMITS = (
+    Limit(
+        dtypes=frozenset({"NVFP4", "Q1_0", "Q2_0"}),
+        span="<=0.3.16",
+        formats=frozenset({"gguf"}),
+        why="their numbers, 40 to 42, were given later",
+        says="invalid ggml type",
+        cure="take a later release, or a file in a type of that time; in files of bitnet.cpp these numbers mean its own "
+        "types, and only bitnet.cpp reads them",
+    ),
+)
+"""ggml/include/ggml.h of llama-cpp-python 0.3.16 (GGML_TYPE_COUNT = 40) and 0.3.36 (43); llama.cpp #11975."""
 
 LOADER = Loader(
     name="llama_cpp",
@@ -29,4 +43,5 @@ LOADER = Loader(
         ),
     ),
     dialects=frozenset({"gguf"}),
+    limits=LIMITS,
 )

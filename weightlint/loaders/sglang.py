@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from weightlint.dtype import FP8
+from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, Limit
 from weightlint.loader import Loader
 from weightlint.plan_rules import EVERYWHERE, PLAIN_PLACES, BlockRules, ExpertRules, PlanRules
 
@@ -44,6 +46,37 @@ NEW = PlanRules(
 
 OLD = replace(NEW, split="last_takes_rest")
 
+NO_FP8 = Limit(
+    dtypes=FP8,
+    below=NATIVE_FP8,
+    experts=True,
+    why="its kernel for experts is Triton's, which has no such type there",
+    says="type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')",
+    cure="take the BF16 copy of the model, or vLLM, which unpacks FP8 for older GPUs",
+)
+
+LIMITS = (
+    NO_FP8,
+    replace(NO_FP8, experts=False, span="<0.5.1", why="its Marlin kernel takes no FP8 in blocks"),
+    replace(
+        NO_FP8,
+        experts=False,
+        span=">=0.5.1",
+        below=NATIVE_BF16,
+        why="its Marlin kernel, which unpacks FP8, begins with sm80",
+        says="",
+    ),
+    Limit(
+        dtypes=BF16,
+        below=NATIVE_BF16,
+        computed=True,
+        why="it computes no bfloat16",
+        cure="run it with --dtype float16, if the model bears it (WL404), or on a GPU from sm80 on",
+        falls_to="F16",
+    ),
+)
+"""FP8 below sm89: SGLang #12887 and PR #8990, #9754, #30681; bfloat16: model_runner.py of 0.4.6.post5 and 0.5.23."""
+
 LOADER = Loader(
     name="sglang",
     says="SGLang",
@@ -53,4 +86,5 @@ LOADER = Loader(
     plan_rules=(("<0.4.7", replace(OLD, unstaged=DEEPSEEK)), ("<0.5.6", OLD), ("", NEW)),
     dialects=frozenset({"hf"}),
     quants=frozenset({"fp8_block"}),
+    limits=LIMITS,
 )

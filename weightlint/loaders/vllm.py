@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from weightlint.dtype import FP8
+from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, Limit
 from weightlint.loader import Loader
 from weightlint.plan_rules import EVERYWHERE, BlockRules, ExpertRules, PlanRules
 
@@ -55,13 +57,47 @@ V33 = replace(
     blocks=replace(V10.blocks, columns="single", first=frozenset({"gate_proj", "w1"}), experts=32),
 )
 
+NO_BF16 = Limit(
+    dtypes=BF16,
+    span="<0.9",
+    below=NATIVE_BF16,
+    computed=True,
+    why="it computes no bfloat16",
+    says="Bfloat16 is only supported on GPUs with compute capability of at least 8.0.",
+    cure="run it with --dtype=half, if the model bears it (WL404), or on a GPU from sm80 on",
+)
+
+LIMITS = (
+    Limit(
+        dtypes=FP8,
+        span="<0.9",
+        below=NATIVE_FP8,
+        why="its Marlin kernel takes no FP8 in blocks, and Triton has no such type there",
+        says="type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')",
+        cure="take a later release, which unpacks the blocks for older GPUs, or the BF16 copy of the model",
+    ),
+    Limit(
+        dtypes=FP8,
+        span=">=0.9",
+        below=(7, 5),
+        why="its Marlin kernel, which unpacks FP8, begins with sm75",
+        cure="take the BF16 copy of the model, or a GPU from sm75 on",
+    ),
+    NO_BF16,
+    replace(NO_BF16, span=">=0.9", falls_to="F16"),
+)
+"""Fp8LinearMethod, get_min_capability and supported_dtypes of 0.8.4 and 0.33.0 (vLLM #1157, #1284, #15336); the
+change between the two is put at 0.9."""
+
 LOADER = Loader(
     name="vllm",
     says="vLLM",
     since="0.8.3",
     newest="0.33.0",
+    revisions={"16383": "0.8.4+pr16383"},
     recorded=("0.8.4", "0.33.0"),
     plan_rules=(("<0.10.1", V08), ("<0.33", V10), ("", V33)),
     dialects=frozenset({"hf", "mistral"}),
     quants=frozenset({"fp8_block"}),
+    limits=LIMITS,
 )

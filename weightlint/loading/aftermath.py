@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 FOLLOWED = ("WL2", "WL3", "WL4")
 """Beginnings of the codes of findings that a loader has its way with."""
-WHOLE = frozenset({"WL203", "WL303", "WL401"})
-"""Findings about names, config or quantisation as a whole, from which all else that a loader meets may follow."""
+WHOLE = frozenset({"WL203", "WL205", "WL303", "WL401"})
+"""Findings about names, layout, config or quantisation as a whole, from which all else that a loader meets may follow."""
 
 
 def with_fates(prediction: Prediction, findings: Sequence[Finding]) -> Iterator[Finding]:
@@ -49,9 +49,9 @@ class Rest:
 
     @cached_property
     def is_moot(self) -> bool:
-        """Tell whether a finding of the files or the config stands before all that a loader could meet."""
+        """Tell whether a finding of files, config or plan stands before all that a loader could meet."""
         early = (it for it in self.told if it.level is Level.ERROR)
-        return any(it.code.startswith("WL1") or it.code in WHOLE for it in early)
+        return any(it.code.startswith(("WL1", "WL5")) or it.code in WHOLE for it in early)
 
     @cached_property
     def _names(self) -> frozenset[str]:

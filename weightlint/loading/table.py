@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.errors import UsageError
 from weightlint.loading.groups import tensors
 from weightlint.loading.load import load
 from weightlint.loading.outcome import Failure, Fill, Outcome
@@ -11,11 +12,30 @@ from weightlint.loading.outcome import Failure, Fill, Outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weightlint.case import Case
     from weightlint.loading.load import Load
     from weightlint.loading.prediction import Prediction
     from weightlint.plan import Rank
 
 VERSION = 1
+
+
+def asked(case: Case, rank: str | None = None) -> dict[str, object]:
+    """Predict for a case and write it out; only the class of one rank (`tp0.pp1`) if one is given.
+
+    Raises:
+        UsageError: nothing is known of this loader and model, or there is no such rank.
+    """
+    prediction = case.prediction
+    if isinstance(prediction, str):
+        message = f"{case.checkpoint.target}: no map: {prediction}"
+        raise UsageError(message)
+    out = table(prediction, rank)
+    if rank is not None and not out["ranks"]:
+        plan = prediction.plan
+        message = f"no rank {rank} in {plan.size:,} ranks; they are {', '.join(plan.patterns())}"
+        raise UsageError(message)
+    return out
 
 
 def table(prediction: Prediction, rank: str | None = None) -> dict[str, object]:

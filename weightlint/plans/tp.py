@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from weightlint.cut import Cut
-from weightlint.expr import round_up
+from weightlint.expr import ceil_div, round_up
 from weightlint.kind import Kind, Share
 
 if TYPE_CHECKING:
     from weightlint.expected import Slot
+    from weightlint.plan import Assigned
     from weightlint.spread import Spread
 
 COLUMN, ROW = -2, -1
@@ -25,8 +26,12 @@ def share(slot: Slot, spread: Spread) -> Share | None:
     group = "etp" if spread.is_expert(slot) else "tp"
     ways = spread.degree(group)
     weight = spread.weight(slot)
-    cut = _assigned(weight, spread, ways) if spread.assigned(weight) else _hinted(weight, spread, ways)
-    if cut is None or ways == 1:
+    given = spread.assigned(weight)
+    if given is not None:
+        cut = _assigned(weight, given, spread, ways)
+    else:
+        cut = None if spread.plan.is_complete else _hinted(weight, spread, ways)
+    if cut is None or (ways == 1 and not cut.spans):
         return None
     return Share(group=group, cut=cut if weight is slot else scaled(cut, slot))
 
@@ -34,14 +39,20 @@ def share(slot: Slot, spread: Spread) -> Share | None:
 def scaled(cut: Cut, scale: Slot) -> Cut:
     """Return the cut of a block scale that follows the cut of its weight."""
     size = scale.shape[cut.dim]
-    return replace(cut, size=size, base=cut.whole, block=max(1, -(-cut.whole // size)))
+    block = max(1, ceil_div(cut.whole, size))
+    spans = tuple((start // block, ceil_div(stop, block)) for start, stop in cut.spans)
+    return replace(cut, size=size, base=cut.whole, block=block, spans=spans)
 
 
-def _assigned(slot: Slot, spread: Spread, ways: int) -> Cut | None:
-    given = spread.assigned(slot)
-    if given is None or given.dim is None or len(slot.shape) < -min(given.dim, -1):
+def _assigned(slot: Slot, given: Assigned, spread: Spread, ways: int) -> Cut | None:
+    axes = len(slot.shape)
+    if given.dim is None or given.experts:
         return None
-    dim = given.dim % len(slot.shape)
+    # a bias goes with the output of its matrix
+    dim = 0 if axes == 1 and given.dim == COLUMN else given.dim
+    if not -axes <= dim < axes or (axes == 1 and given.dim == ROW):
+        return None
+    dim %= axes
     return Cut(
         dim=dim,
         size=slot.shape[dim],

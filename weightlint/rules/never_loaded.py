@@ -12,9 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place, counted
-from weightlint.loading.aftermath import Rest
-from weightlint.loading.fate import Fates, ranks_of
-from weightlint.names import fold, patterns
+from weightlint.names import patterns
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -26,22 +24,26 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Report parameters by family, those that stay unwritten on the same ranks together."""
+    """Report all parameters that stay unwritten together."""
+    from weightlint.loading.aftermath import Rest
+
     prediction = case.prediction
     if isinstance(prediction, str):
         return
     rest = Rest(prediction, case.told)
     if rest.is_moot or any(it.code in {"WL601", "WL602"} for it in case.told):
         return
-    families: dict[str, dict[str, list[Sort]]] = defaultdict(lambda: defaultdict(list))
+    gone: dict[str, list[Sort]] = defaultdict(list)
     for sort, lacks in rest.lacking():
         for name in lacks:
-            families[fold(name)[0]][name].append(sort)
-    for gone in families.values():
+            gone[name].append(sort)
+    if gone:
         yield _finding(prediction, dict(gone))
 
 
 def _finding(prediction: Prediction, gone: dict[str, list[Sort]]) -> Finding:
+    from weightlint.loading.fate import Fates, ranks_of
+
     ranks = ranks_of(sort for sorts in gone.values() for sort in sorts)
     names = patterns(gone)
     return RULE.finding(

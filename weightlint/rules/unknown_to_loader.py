@@ -11,9 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place
-from weightlint.loading.aftermath import Rest
-from weightlint.loading.prediction import contract_of
-from weightlint.loading.trouble import troubles
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -28,6 +25,8 @@ if TYPE_CHECKING:
 
 def check(case: Case) -> Iterator[Finding]:
     """Ask for the architecture first, then for faults."""
+    from weightlint.loading.prediction import contract_of
+
     release = case.loader
     if release is None:
         return
@@ -56,6 +55,9 @@ def _unknown(case: Case, release: Release, span: str) -> Finding:
 
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
     """Report a known fault where the prediction shows trouble that no finding explains."""
+    from weightlint.loading.aftermath import Rest
+    from weightlint.loading.trouble import troubles
+
     rest = Rest(prediction, case.told)
     if rest.is_moot:
         return
@@ -64,9 +66,9 @@ def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
         seen = list(troubles(rest))
         yield RULE.finding(
             f"{prediction.release.says} has a fault with this sound checkpoint: {fault.says}: {trouble.text} "
-            f"on ranks {' '.join(trouble.ranks)}",
+            f"on ranks {' '.join(trouble.on_ranks)}",
             place=Place(
-                tensors=tuple(dict.fromkeys(p for it in seen for p in it.tensors)), ranks=trouble.ranks
+                tensors=tuple(dict.fromkeys(p for it in seen for p in it.tensors)), ranks=trouble.on_ranks
             ),
             count=sum(it.count for it in seen),
             expected=f"a release of {prediction.release.loader.says} without the fault",
