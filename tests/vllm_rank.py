@@ -70,7 +70,14 @@ class VllmRank:
     """The load function of one rank."""
 
     def __init__(
-        self, config: dict[str, Any], version: str, *, rank: tuple[int, int] = (0, 0), **plan: int
+        self,
+        config: dict[str, Any],
+        version: str,
+        *,
+        rank: tuple[int, int] = (0, 0),
+        tp: int = 1,
+        pp: int = 1,
+        ep: int = 1,
     ) -> None:
         parsed = read_config(json.dumps(config).encode())
         name = schemas.detect(parsed) or "deepseek_v3"
@@ -79,7 +86,7 @@ class VllmRank:
         family = contract.family(name, version, config["architectures"][0])
         assert family is not None
         self.model = read(expected, parsed, family)
-        spread = Spread(Plan(**plan), self.model.expected, release(f"vllm@{version}"))
+        spread = Spread(Plan(tp=tp, pp=pp, ep=ep), self.model.expected, release(f"vllm@{version}"))
         self.loader = Loader(self.model, family, site_of(spread, Rank(*rank), pipelined=family.pipelined))
 
     @property

@@ -25,9 +25,8 @@ def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bf
 
     Only the quantisations of the drawer are known; with another one the model is taken as if it had none.
     """
-    drafted = (
-        expected.replace(lambda slot: _drafted(slot, family.draft, expected)) if family.draft else expected
-    )
+    draft = family.draft
+    drafted = expected.replace(lambda slot: _drafted(slot, draft, expected)) if draft else expected
     kept = drafted.replace(
         lambda slot: () if any(_is_omitted(slot, it, config.data) for it in family.omit) else (slot,)
     )
