@@ -1,7 +1,7 @@
 """The loader's release does not know this kind of checkpoint, or has a known fault with it.
 
-Checks: the architecture against what the release knows, and its known faults against checkpoint and plan.
-Matters: the checkpoint is sound, so nothing but another release or another plan will help.
+Checks: architecture, tensors, layouts and keys against what the release takes, its known faults against checkpoint and plan.
+Matters: the checkpoint is sound, so nothing but another release or another plan will help; its error does not say so.
 Example: vLLM between #16383 and #16453 looks for the parameters of DeepSeek-R1's MTP layer: KeyError on every rank.
 Cure: take the release that the finding names.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint import llama
 from weightlint.finding import Level, Place
 from weightlint.rule import Need, Rule
 
@@ -24,21 +25,29 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Ask for the architecture first, then for faults."""
+    """Ask whether the release knows the architecture, and what a GGUF file holds."""
     from weightlint.loading.prediction import contract_of
 
     release = case.loader
     if release is None:
         return
-    prediction = case.prediction
-    contract = contract_of(release) if isinstance(prediction, str) else prediction.contract
+    if release.loader.name == llama.NAME:
+        from weightlint.unknown_to_llama import told
+
+        yield from told(case, RULE)
+        return
+    contract = contract_of(release)
     if contract is None:
         return
     span = (contract.unknown or {}).get(case.arch or "")
     if span and release.within(span):
         yield _unknown(case, release, span)
-    elif not isinstance(prediction, str):
-        yield from _faults(prediction, case)
+
+
+def last(case: Case) -> Iterator[Finding]:
+    """Report a known fault where the prediction shows trouble that no finding explains."""
+    if not isinstance(case.prediction, str):
+        yield from _faults(case.prediction, case)
 
 
 def _unknown(case: Case, release: Release, span: str) -> Finding:
@@ -54,7 +63,6 @@ def _unknown(case: Case, release: Release, span: str) -> Finding:
 
 
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
-    """Report a known fault where the prediction shows trouble that no finding explains."""
     from weightlint.loading.aftermath import Rest
     from weightlint.loading.trouble import troubles
 
@@ -87,6 +95,7 @@ RULE = Rule(
     level=Level.ERROR,
     page=__doc__ or "",
     check=check,
-    needs=frozenset({Need.CONFIG, Need.EXPECTED, Need.LOADER}),
-    turn=90,
+    last=last,
+    needs=frozenset({Need.LOADER}),
+    turn=17,
 )
