@@ -86,8 +86,9 @@ def _row(prediction: Prediction, result: Load) -> dict[str, object]:
 
 def _fill(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Fill):
-        first, *more = [
+        slices: list[dict[str, object]] = [
             {"param": it.param, "start": list(it.start), "shape": list(it.shape)} for it in outcome.all
         ]
+        first, *more = slices
         return first | ({"also": more} if more else {})
     return {"skip": outcome.why if not isinstance(outcome, Failure) else outcome.kind}
