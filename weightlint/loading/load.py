@@ -63,13 +63,17 @@ class Loader:
             view.held.clear()
 
     def _fed(self, tensor: Tensor) -> Outcome:
-        first = _walked(tensor, *self._before)
-        if not isinstance(first, Tensor):
-            return first
+        name = tensor.name
+        view, steps = self._before
+        if steps:
+            first = _walked(name, tensor, view, steps)
+            if not isinstance(first, tuple):
+                return first
+            name, tensor = first
         for view, steps in self._scopes:
-            if f"{first.name}.".startswith(view.prefix):
-                result = _walked(replace(first, name=first.name[len(view.prefix) :]), view, steps)
-                return Skip("unknown") if isinstance(result, Tensor) else result
+            if f"{name}.".startswith(view.prefix):
+                result = _walked(name[len(view.prefix) :], tensor, view, steps)
+                return Skip("unknown") if isinstance(result, tuple) else result
         return Skip("unknown")
 
     def lost_alias(self, out: Load) -> Failure | None:
@@ -89,17 +93,17 @@ class Loader:
         return None
 
 
-def _walked(tensor: Tensor, view: View, steps: Sequence[Step]) -> Outcome | Tensor:
-    """Go through steps until one knows what becomes of a tensor; else return it as they leave it."""
+def _walked(name: str, tensor: Tensor, view: View, steps: Sequence[Step]) -> Outcome | tuple[str, Tensor]:
+    """Go through steps until one knows what becomes of a tensor; else return its name and it as they leave them."""
     for step in steps:
-        result = step(tensor.name, tensor, view)
+        result = step(name, tensor, view)
         if isinstance(result, str):
-            tensor = replace(tensor, name=result) if result != tensor.name else tensor
+            name = result
         elif isinstance(result, Tensor):
-            tensor = result
+            name, tensor = result.name, result
         else:
             return result
-    return tensor
+    return name, tensor
 
 
 def _applies(row: Mapping[str, Any], model: Model) -> bool:
