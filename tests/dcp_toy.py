@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from torch_toy import call, named, nbytes, number, numbers, pickled, table, text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from toy import Toy
 
 METADATA = "torch.distributed.checkpoint.metadata"
 TYPES = {"F32": "float32", "BF16": "bfloat16", "I64": "int64"}
@@ -111,3 +118,19 @@ def place(kind: str, chunk: Chunk) -> bytes:
         "length": number(length(kind, chunk)),
     }
     return made("torch.distributed.checkpoint.filesystem", "_StorageInfo", fields)
+
+
+def write_toy(folder: Path, made: Toy, *, states: Mapping[str, int] | None = None) -> None:
+    """Write a toy as one rank saves it, with its config; `states` are objects beside it, with their bytes."""
+    at, tensors, objects = 0, {}, {}
+    for each in made.tensors:
+        chunk = Chunk([0] * len(each.shape), each.shape, offset=at)
+        tensors[each.name] = (each.dtype, each.shape, [chunk])
+        at += length(each.dtype, chunk)
+    for name, count in (states or {}).items():
+        objects[name] = Chunk((), (), offset=at, length=count)
+        at += count
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(made.config))
+    for file, data in Folder(tensors, objects).files().items():
+        (folder / file).write_bytes(data)

@@ -125,6 +125,7 @@ TOYS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "phi3": ("phi3", {"attention.head_count_kv": 4}),
+    "phi2": ("phi2", {**LAYER_NORM, "attention.head_count_kv": 4, "rope.dimension_count": 8}),
     "command-r": ("command-r", LAYER_NORM),
     "bitnet": ("bitnet", {}),
 }

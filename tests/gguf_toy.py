@@ -178,12 +178,15 @@ def llama(layers: int = 2, *, type_: str = "F16") -> GgufFile:
 
 
 def write(recipe: dict[str, Any], folder: Path) -> None:
-    """Write a model as a recipe asks: in parts, with keys, tensors and offsets changed."""
+    """Write a model as a recipe asks: its first tensors alone, in parts, with keys, tensors and offsets changed."""
     whole = llama()
     if "model" in recipe:
         from gguf_models import model
 
         whole = model(recipe["model"])
+    if "first" in recipe:
+        in_order = sorted(whole.tensors, key=lambda tensor: _layer(tensor.name))
+        whole = replace(whole, tensors=in_order[: recipe["first"]])
     for edit in recipe.get("tensors", ()):
         whole = replace(whole, tensors=list(_edited(whole.tensors, edit)))
     parts = Split(whole, recipe["parts"]).parts if "parts" in recipe else [whole]
@@ -201,6 +204,13 @@ def write(recipe: dict[str, Any], folder: Path) -> None:
         part.write(folder / (f"toy-{at:05d}-of-{len(parts):05d}.gguf" if "parts" in recipe else "toy.gguf"))
     for name in recipe.get("beside", ()):
         BESIDE[name].write(folder / f"{name}.gguf")
+
+
+def _layer(name: str) -> int:
+    """Return the number of a tensor's block; the embedding comes before all, norm and head after."""
+    if name.startswith("blk."):
+        return int(name.split(".")[1])
+    return -1 if name.startswith("token_embd") else 1 << 30
 
 
 def _edited(tensors: Sequence[GgufTensor], edit: dict[str, Any]) -> Iterator[GgufTensor]:

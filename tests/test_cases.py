@@ -1,23 +1,23 @@
 """Cases as data: each folder of `cases/` is a recipe and the exact text that a user sees.
 
-A recipe names a config, edits, how it is to run and, by hand, the codes that must come out (none for a clean case).
+A recipe names a config, other sizes of it, edits, how it is to run, a plan in full and, by hand, the codes that must come
+out (none for a clean case).
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-import adapters
-import cutting
-import gguf_toy
 import pytest
-from toy import config, damage, edited, expected_of, spelt, toy
+from recipes import write
 
-from weightlint.api import DIALECTS, RULES, check
+from weightlint import plan_file
+from weightlint.api import RULES, check
 from weightlint.drawer import Drawer
 
 CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir())
@@ -27,40 +27,18 @@ def recipe(name: str) -> dict[str, Any]:
     return tomllib.loads((Path(__file__).parent / "cases" / name / "recipe.toml").read_text())
 
 
-def write(asked: dict[str, Any], folder: Path) -> None:
-    if "gguf" in asked:
-        gguf_toy.write(asked["gguf"], folder)
-        for edit in asked.get("edits", ()):
-            damage(folder, edit)
-        return
-    made = toy(asked["arch"], config(asked["config"]), shards=asked.get("shards", 3))
-    if "dialect" in asked:
-        dialect = DIALECTS[asked["dialect"]["name"]]
-        written = dialect.rewrite(
-            expected_of(asked["arch"], made.config), dialect.chosen(asked["dialect"].get("tags", ()))
-        )
-        made = spelt(written, made.config, shards=made.shards)
-    made.form = asked.get("form", "safetensors")
-    if "adapter" in asked:
-        made = adapters.adapted(made, rank=asked["adapter"]["r"], targets=asked["adapter"]["target_modules"])
-    for edit in asked.get("edits", ()):
-        made = edited(made, edit)
-    if "adapter" in asked:
-        adapters.write(folder, made, asked["adapter"] | asked.get("says", {}))
-    elif "cut" in asked:
-        cutting.write_toy(folder, made, **asked["cut"])
-    else:
-        made.write(folder)
-
-
 def run(name: str, folder: Path) -> tuple[list[str], str]:
     asked = recipe(name)
     write(asked, folder / "ckpt")
+    running = dict(asked.get("running", {}))
+    if "plan" in asked:
+        (folder / "plan.json").write_text(json.dumps(asked["plan"]))
+        running["plan"] = plan_file.read(str(folder / "plan.json"))
     report = check(
         str(folder / "ckpt" / asked.get("target", "")),
         arch=asked.get("given"),
         dialect=asked.get("wanted"),
-        **asked.get("running", {}),
+        **running,
     )
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)

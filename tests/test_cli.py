@@ -30,6 +30,7 @@ from weightlint.cli import app
 from weightlint.errors import UsageError
 from weightlint.finding import Facts, Finding, Level, Report
 from weightlint.formats import safetensors, snapshot
+from weightlint.plan import Plan
 from weightlint.rule import HEADINGS
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ def test_exit_codes(answer: Any, outcome: Report, words: tuple[str, ...], code: 
 def test_check_passes_what_it_was_given(answer: Any) -> None:
     """Selectors are split, and codes come in capitals whatever the user wrote."""
     asked = answer(report())
-    words = "check ckpt --arch llama --config c.json --dialect mlx --select wl2,Missing-Tensor --select WL101"
+    words = (
+        "check ckpt --arch llama --config c.json --dialect mlx --select wl2,Missing-Tensor --select WL101 "
+    )
+    words += "--loader vllm@0.8.4 --plan tp=8,pp=3 --ep 8 --gpu h100 --gpu-memory 80GB"
     done = run(*words.split(), "--ignore", "WL20, ,WL302")
     assert (done.output, done.exit_code) == (CLEAN, 0)
     options = {
@@ -124,6 +128,10 @@ def test_check_passes_what_it_was_given(answer: Any) -> None:
         "ignore": ("WL20", "WL302"),
         "dtype": None,
         "device": None,
+        "loader": "vllm@0.8.4",
+        "plan": Plan(tp=8, pp=3, ep=8),
+        "gpu": "h100",
+        "gpu_memory": "80GB",
     }
     assert asked == [("ckpt", options)]
 

@@ -13,6 +13,8 @@ import weightlint
 from weightlint import schema
 from weightlint.api import DIALECTS, QUANTS, RULES
 from weightlint.drawer import Drawer
+from weightlint.kind import KINDS
+from weightlint.loader import LOADERS
 from weightlint.rule import HEADINGS
 
 ROOT = Path(weightlint.__file__).parent
@@ -97,7 +99,11 @@ def test_every_drawer_item_loads() -> None:
     outputs: Drawer[Any] = Drawer("outputs", "OUTPUT")
     formats: Drawer[Any] = Drawer("formats", "FORMAT")
     assert all(callable(output) for output in outputs.values())
-    assert all(name == item.name for drawer in (QUANTS, DIALECTS, formats) for name, item in drawer.items())
+    assert all(
+        name == item.name
+        for drawer in (QUANTS, DIALECTS, LOADERS, KINDS, formats)
+        for name, item in drawer.items()
+    )
     assert all(schema.load(name).name == name for name in schema.names())
 
 

@@ -35,7 +35,9 @@ def test_import_loads_nothing_heavy(module: str) -> None:
     assert not loaded & set(HEAVY)
 
 
-@pytest.mark.parametrize("drawer", ["cli", "dialects", "formats", "outputs", "quants", "rules", "stores"])
+@pytest.mark.parametrize(
+    "drawer", ["cli", "dialects", "formats", "loaders", "outputs", "plans", "quants", "rules", "stores"]
+)
 def test_no_drawer_loads_a_heavy_library(drawer: str) -> None:
     """Importing every file of a drawer is what `list` and completion do."""
     loaded = loaded_after(
@@ -63,7 +65,25 @@ def test_a_check_loads_no_reader_of_what_is_not_there(tmp_path: Path) -> None:
         f"import weightlint\nassert not weightlint.check({str(tmp_path / 'ckpt')!r}).findings"
     )
     rooms = {name.removeprefix("weightlint.") for name in loaded if name.startswith("weightlint.")}
-    others = ("gguf.reader", "gguf.tensors", "torch_files", "pickling", "dcp.survey", "moving", "configs")
+    others: tuple[str, ...] = (
+        "gguf.reader",
+        "gguf.tensors",
+        "torch_files",
+        "pickling",
+        "dcp.survey",
+        "moving",
+    )
+    others += (
+        "configs",
+        "loading",
+        "plan_rules",
+        "plan_text",
+        "loader",
+        "gpu",
+        "spread",
+        "limits",
+        "weights",
+    )
     assert [name for name in rooms if name.startswith(others)] == []
     assert {name for name in rooms if name.startswith("dialects.")} == {"dialects.hf"}
     assert "adapters.folder" not in rooms

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import struct
 import zipfile
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +128,14 @@ def expected_of(arch: str, config: dict[str, Any]) -> Expected:
     return expected
 
 
-def toy(arch: str, config: dict[str, Any], *, shards: int = 3) -> Toy:
-    """Return the toy that holds exactly what a schema requires."""
-    slots = [slot for slot in expected_of(arch, config).slots if slot.need is not Presence.TIED]
+def toy(arch: str, config: dict[str, Any], *, shards: int = 3, fused: bool = False) -> Toy:
+    """Return the toy that holds exactly what a schema requires, `fused` with its experts stacked."""
+    expected = expected_of(arch, config)
+    for layout in expected.layouts if fused else ():
+        expected = expected.choose(
+            layout, frozenset(coord[:1] for slot in layout.slots for coord in slot.coords())
+        )
+    slots = [slot for slot in expected.slots if slot.need is not Presence.TIED]
     flat = [(name, slot) for slot in slots for name in slot.names()]
     tensors = [
         Tensor(
@@ -178,6 +185,24 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
             return replace(
                 made, tensors=[replace(t, name=edit["to"]) if t.name == name else t for t in made.tensors]
             )
+        case "reword":
+            assert any(edit["old"] in tensor.name for tensor in made.tensors), edit["old"]
+            return replace(
+                made,
+                tensors=[replace(t, name=t.name.replace(edit["old"], edit["new"])) for t in made.tensors],
+            )
+        case "regroup":
+            return replace(
+                made,
+                tensors=[replace(t, name=re.sub(edit["old"], edit["new"], t.name)) for t in made.tensors],
+            )
+        case "companion":
+            beside = [
+                companion(t, edit["end"], edit["dtype"], edit["shape"])
+                for t in made.tensors
+                if _hit(t.name, str(name))
+            ]
+            return replace(made, tensors=[*made.tensors, *beside])
         case "prefix":
             return replace(made, tensors=[replace(t, name=edit["text"] + t.name) for t in made.tensors])
         case "unprefix":
@@ -218,12 +243,14 @@ def edited(made: Toy, edit: dict[str, Any]) -> Toy:
     return replace(made, after=[*made.after, edit])
 
 
+def companion(weight: Tensor, end: str, dtype: str, shape: list[int | str]) -> Tensor:
+    """Return a tensor that goes with a weight; `rows` in its shape stands for the weight's own."""
+    sizes = tuple(weight.shape[0] if size == "rows" else int(size) for size in shape)
+    return Tensor(weight.name + end, dtype, sizes, weight.shard)
+
+
 def _hit(name: str, wanted: str) -> bool:
-    return (
-        name == wanted
-        or (wanted.startswith("*") and name.endswith(wanted[1:]))
-        or (wanted.endswith("*") and name.startswith(wanted[:-1]))
-    )
+    return fnmatchcase(name, wanted)
 
 
 def damage(folder: Path, edit: dict[str, Any]) -> None:
@@ -239,6 +266,10 @@ def damage(folder: Path, edit: dict[str, Any]) -> None:
             path.unlink()
         case "write":
             path.write_text(edit["text"])
+        case "move":
+            path.rename(folder / edit["to"])
+        case "reindex":
+            path.write_text(path.read_text().replace(edit["old"], edit["new"]))
         case "copy":
             shutil.copy(path, folder / edit["to"])
         case "swap":

@@ -11,7 +11,8 @@ from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
 from weightlint.expectation import DIALECTS, QUANTS
-from weightlint.finding import Facts, Report
+from weightlint.facts import facts_of
+from weightlint.finding import Report
 from weightlint.inspection import Family, Inspection, families
 from weightlint.keys import Keys
 from weightlint.names import natural
@@ -23,6 +24,9 @@ from weightlint.verdict import RULES, judge
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weightlint.loader import Release
+    from weightlint.plan import Plan
+    from weightlint.planning import Planning
     from weightlint.renaming import Renaming
 
 
@@ -37,62 +41,49 @@ def check(
     ignore: Sequence[str] = (),
     dtype: str | None = None,
     device: str | None = None,
+    loader: str | None = None,
+    plan: Plan | str | None = None,
+    gpu: str | None = None,
+    gpu_memory: str | None = None,
 ) -> Report:
     """Check one checkpoint and return the report.
 
     `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
     names are to have. `select` and `ignore` are rule names or prefixes of codes. `dtype` and `device` say
-    how the model is to be run.
+    how the model is to be run, `loader` (`vllm@0.8.4`) what is to read it, `plan` (`tp=8,pp=3`) how it is
+    spread over processes, `gpu` (`h100`) or `gpu_memory` (`80GiB`) what each of them has.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
     """
     began = time.perf_counter()
     with collector_off():
-        use = running(dtype, device)
-        cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=dialect)
+        use = running(dtype, device, gpu=gpu, gpu_memory=gpu_memory)
+        reader, spread = _release(loader), _plan(plan)
+        cases = open_cases(
+            str(target), arch=arch, config=config, schema=schema, dialect=dialect, loader=reader
+        )
         for case in cases:
-            case.running = use
+            case.running, case.plan = use, spread
         findings, skips = judge(cases, select, ignore)
-    facts = _facts(cases, time.perf_counter() - began)
+    facts = facts_of(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
 
 
-def _facts(cases: Sequence[Case], seconds: float) -> Facts:
-    """Sum up what was looked at; of several models the first gives architecture and spelling."""
-    first = cases[0]
-    cases = [case for case in cases if case.beside is None]
-    sizes = [file.size or 0 for case in cases for file in case.index.files]
-    return Facts(
-        target=first.checkpoint.target,
-        arch=first.arch,
-        dialect=_dialect(first),
-        quant=first.quant.name if first.quant and not _takes_scales_in(first) else None,
-        tensors=sum(len(case.index) for case in cases),
-        checked=sum(map(_checked, cases)),
-        files=len(sizes),
-        bytes=sum(sizes),
-        seconds=round(seconds, 3),
-    )
+def _release(spec: str | None) -> Release | None:
+    if spec is None:
+        return None
+    from weightlint.loader import release
+
+    return release(spec)
 
 
-def _dialect(case: Case) -> str | None:
-    if case.checkpoint.adapter is not None:
-        return "peft"
-    return None if case.spelling is None else case.spelling.dialect.name
+def _plan(given: Plan | str | None) -> Plan | None:
+    if not isinstance(given, str):
+        return given
+    from weightlint.plan_text import read
 
-
-def _takes_scales_in(case: Case) -> bool:
-    """Tell whether the files are in a dialect that holds a quantised model as plain weights."""
-    dialect = case.spelling.dialect if case.spelling else None
-    return dialect is not None and bool(dialect.lines) and dialect.scale is None
-
-
-def _checked(case: Case) -> int:
-    """Count the tensors that were compared: with the schema, or, where there is none, by the file rules."""
-    if case.spelling is not None or case.checkpoint.adapter is not None:
-        return len(case.index)
-    return 0 if case.schema is not None or case.checkpoint.names_only else len(case.index)
+    return read(given)
 
 
 def inspect(target: str, *, config: str | None = None) -> Inspection:
@@ -106,9 +97,41 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
         checkpoint = case.checkpoint
         found = families(case.index, ggml=checkpoint.format == "gguf")
         rows = sorted(found, key=lambda family: natural(family.pattern))
-    facts = _facts([case], time.perf_counter() - began)
+    facts = facts_of([case], time.perf_counter() - began)
     others = tuple(it.index.files[0].path for it in checkpoint.others if it.index.files)
     return Inspection(facts, tuple(rows), checkpoint.keys, others)
+
+
+def plan(
+    target: str,
+    *,
+    gpus: int,
+    dp: int = 1,
+    loader: str | None = None,
+    gpu: str | None = None,
+    gpu_memory: str | None = None,
+    arch: str | None = None,
+    config: str | None = None,
+) -> Planning:
+    """Judge every way of spreading a checkpoint over a number of GPUs.
+
+    Raises:
+        WeightlintError: weightlint could not look, or does not know the model.
+    """
+    from weightlint.planning import planned
+
+    with collector_off():
+        reader, use = _release(loader), running(None, None, gpu=gpu, gpu_memory=gpu_memory)
+        case = open_cases(str(target), arch=arch, config=config)[0]
+        case.loader, case.running = reader, use
+        return planned(case, gpus, dp=dp)
+
+
+def plan_table(planning: Planning) -> dict[str, object]:
+    """Return a table of plans as JSON values, described by `schemas/_meta/plans.schema.json`."""
+    from weightlint.planning_table import table
+
+    return table(planning, program=__version__)
 
 
 def rename(
@@ -141,6 +164,31 @@ def rename_table(renaming: Renaming, *, folded: bool = False) -> dict[str, objec
     return table(renaming, program=__version__, folded=folded)
 
 
+def load_map(
+    target: str,
+    *,
+    loader: str,
+    plan: Plan | str | None = None,
+    rank: str | None = None,
+    arch: str | None = None,
+    config: str | None = None,
+    schema: str | None = None,
+) -> dict[str, object]:
+    """Predict what a loader does with every tensor on each rank; JSON values of `schemas/_meta/map.schema.json`.
+
+    `rank` (`tp0.pp1`) leaves the class of that rank alone.
+
+    Raises:
+        WeightlintError: weightlint could not look, or nothing is known of this loader and model.
+    """
+    from weightlint.loading.table import asked
+
+    with collector_off():
+        case = open_cases(str(target), arch=arch, config=config, schema=schema)[0]
+        case.loader, case.plan = _release(loader), _plan(plan)
+        return asked(case, rank)
+
+
 def snapshot(target: str, output: str) -> int:
     """Write names, dtypes, shapes, files and sizes of a checkpoint, folded; return the bytes written."""
     from weightlint.formats import snapshot as form
@@ -157,7 +205,10 @@ __all__ = [
     "Inspection",
     "check",
     "inspect",
+    "load_map",
     "open_cases",
+    "plan",
+    "plan_table",
     "rename",
     "rename_table",
     "snapshot",

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from weightlint.checkpoint import Checkpoint
     from weightlint.config import Config, FieldError
     from weightlint.expected import Expected, Slot
+    from weightlint.finding import Finding
     from weightlint.index import Fault, FaultKind, Index
     from weightlint.join import Joined
+    from weightlint.limits.refusal import Refusal
+    from weightlint.loader import Release
+    from weightlint.loader_age import Objections
+    from weightlint.loading.prediction import Prediction
     from weightlint.names import Coord
+    from weightlint.plan import Plan
     from weightlint.quant import Quant
     from weightlint.ranking.lapse import Lapse
     from weightlint.refit import Refit
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
-    from weightlint.version import LoaderSpec
+    from weightlint.spread import Spread
     from weightlint.wording import Wording
 
 
@@ -47,9 +53,12 @@ class Case:
     """One checkpoint under check, with what it should be.
 
     `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
-    files' spelling, `wanted` the dialect that the user asks for. `unexpanded` says why there is no
-    expectation, `bad_field` which field is to blame for it. `loader` is the one that the user asks for. `running` is how the checkpoint is meant to be
+    files' spelling, `wanted` the dialect that the user asks for. `loader` is the framework that is to read it,
+    `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
+    expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
     run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
+    `aged` is what only the age of the loader's release explains, by the first release without it. `told` are
+    the findings of the rules that have spoken.
     """
 
     checkpoint: Checkpoint
@@ -60,13 +69,16 @@ class Case:
     plain: Expected | None = None
     spelling: Spelling | None = None
     wanted: str | None = None
-    loader: LoaderSpec | None = None
     unexpanded: str = "no architecture"
     bad_field: FieldError | None = None
     running: Running = field(default_factory=Running)
+    loader: Release | None = None
+    plan: Plan | None = None
     beside: Keys | None = None
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
+    aged: Mapping[str, Objections] = field(default_factory=dict)
+    told: list[Finding] = field(default_factory=list)
 
     @property
     def index(self) -> Index:
@@ -86,6 +98,13 @@ class Case:
         """Return the words for this kind of checkpoint."""
         return GGUF if isinstance(self.config, Keys) else CONFIG
 
+    @cached_property
+    def prediction(self) -> Prediction | str:
+        """What the loader will do with each tensor on each rank, or why that is not known."""
+        from weightlint.loading.prediction import predict
+
+        return predict(self)
+
     def refit(self) -> Refit | None:
         """Find the config field that, with another value, would explain most of the ledger."""
         from weightlint.refit import refit
@@ -96,6 +115,12 @@ class Case:
         """Yield the faults of files of these kinds."""
         return (fault for fault in self.checkpoint.faults if fault.kind in kinds)
 
+    @property
+    def unasked(self) -> frozenset[Need]:
+        """What the user has not asked for: rules that need it are not even skipped."""
+        given = {Need.PLAN: self.plan, Need.LOADER: self.loader}
+        return frozenset(need for need, value in given.items() if value is None)
+
     def lacks(self, need: Need) -> str | None:
         """Say why a need is not met, or None if it is."""
         match need:
@@ -105,8 +130,14 @@ class Case:
                 return "only an index file was given: no headers, so no dtypes and shapes"
             case Need.CONFIG if self.config is None:
                 return f"no {self.checkpoint.config_path}; give one with --config FILE"
+            case Need.PLAN if self.plan is None:
+                return "no plan given"
             case Need.EXPECTED if self.spelling is None:
                 return self.unexpanded
+            case Need.LOADER if self.loader is None:
+                return "no --loader given"
+            case Need.PREDICTION if isinstance(self.prediction, str):
+                return self.prediction
         return None
 
     @property
@@ -115,6 +146,25 @@ class Case:
         ranks = self.checkpoint.ranks
         odd = {Slip.WORLD, Slip.FOREIGN}
         return ranks is not None and bool(ranks.missing or odd & {lapse.slip for lapse in self.lapses})
+
+    @cached_property
+    def spread(self) -> Spread | None:
+        """The plan laid over the expectation, None where one of them is not known."""
+        from weightlint.spread import Spread
+
+        if self.plan is None or self.plain is None:
+            return None
+        spelt = self.spelling is not None and (self.spelling.native or self.spelling.dialect.name == "hf")
+        return Spread(self.plan, self.joined.expected if spelt else self.plain, self.loader)
+
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """What the plan breaks on."""
+        from weightlint.grain import grain
+        from weightlint.limits.gathered import gather
+
+        table = self.config.quantization if self.config is not None else None
+        return gather(self.spread, grain(table)) if self.spread is not None else ()
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

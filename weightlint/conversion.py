@@ -56,6 +56,36 @@ WORKED_OUT = {
 """Keys that follow from several fields, each in all ways that converters have had."""
 
 
+ARCHITECTURES = {
+    "llama": {"llama", "deci", "mistral3", "bitnet"},
+    "mistral": {"llama", "mistral3"},
+    "mixtral": {"llama"},
+    "qwen2": {"qwen2"},
+    "qwen2_moe": {"qwen2moe"},
+    "qwen3": {"qwen3"},
+    "qwen3_moe": {"qwen3moe"},
+    "qwen3_next": {"qwen3next"},
+    "deepseek_v2": {"deepseek2"},
+    "deepseek_v3": {"deepseek2"},
+    "kimi_k2": {"deepseek2"},
+    "deepseek_v32": {"deepseek2", "deepseek32"},
+    "gpt_neox": {"gptneox"},
+    "gpt_oss": {"gpt-oss"},
+    "glm4_moe": {"glm4moe"},
+    "gemma": {"gemma"},
+    "gemma2": {"gemma2"},
+    "gemma3_text": {"gemma3"},
+    "phi3": {"phi3"},
+}
+"""What general.architecture may be for a model type; source: llama.cpp, conversion/*.py (ModelBase.register)."""
+
+
+def other_architecture(config: Config, keys: Keys) -> frozenset[str] | None:
+    """Return the architectures that a converter gives this config, where the file has another one."""
+    known = ARCHITECTURES.get(config.model_type or "")
+    return None if known is None or keys.prefix in known else frozenset(known)
+
+
 @dataclass(frozen=True, slots=True)
 class Contradiction:
     """A key with its value, and what the config says in its place: `fields`, a name or a formula."""

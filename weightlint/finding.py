@@ -70,7 +70,7 @@ class Facts:
     dialect: str | None = None
     quant: str | None = None
     loader: str | None = None
-    plan: dict[str, int] | None = None
+    plan: dict[str, object] | None = None
     tensors: int = 0
     checked: int = 0
     files: int = 0

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.checkpoint import Checkpoint
+    from weightlint.loader import Release
     from weightlint.schema import Schema
-    from weightlint.version import LoaderSpec
 
 
 def open_cases(
@@ -37,7 +37,7 @@ def open_cases(
     config: str | None = None,
     schema: str | None = None,
     dialect: str | None = None,
-    loader: LoaderSpec | None = None,
+    loader: Release | None = None,
 ) -> list[Case]:
     """Read what the user points at: one case, or one for each model of a folder.
 
@@ -63,7 +63,7 @@ def _views(
     config: str | None,
     schema: str | None,
     dialect: str | None,
-    loader: LoaderSpec | None,
+    loader: Release | None,
 ) -> Iterator[Case]:
     """Yield one case, or for a GGUF file with a config two: by its own keys, and against that config.
 
@@ -77,7 +77,7 @@ def _views(
     yield own
     if isinstance(own.config, Keys):
         silent = replace(checkpoint, faults=(), absent=())
-        other = open_case(silent, arch=arch, config=config, schema=schema, dialect=dialect)
+        other = open_case(silent, arch=arch, config=config, schema=schema, dialect=dialect, loader=loader)
         other.ledger.leave_out(own.ledger)
         other.beside = own.config
         yield other
@@ -90,7 +90,7 @@ def open_case(
     config: str | None,
     schema: str | None = None,
     dialect: str | None = None,
-    loader: LoaderSpec | None = None,
+    loader: Release | None = None,
 ) -> Case:
     """Work out what a checkpoint should hold, for the loader that reads it."""
     case = Case(checkpoint, wanted=dialect, loader=loader)

@@ -8,19 +8,55 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weightlint.names import brace
+from weightlint.names import brace, span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+MAX_RANKS = 1_000_000
+"""Processes of one plan: twenty times the largest training run that was ever published."""
+
+PLACEMENTS = ("linear", "round_robin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """What one pipeline rank holds: decoder layers, and whether embedding, head and MTP layers."""
+
+    layers: tuple[int, ...] = ()
+    embedding: bool = False
+    head: bool = False
+    mtp: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """A cut that a plan gives for some tensors by name; in `pattern`, `*` stands for any number.
+
+    `dim` counts from the front, or with a minus from the back; None leaves the tensors whole. `parts` are
+    cut each for itself. `spans` are the elements of each rank, first included and last excluded; without
+    them the ranks get equal shares. `word` is what the plan calls it. `experts` tells that the first
+    dimension counts experts, `whole` that the pattern is a full name.
+    """
+
+    pattern: str
+    word: str
+    dim: int | None = None
+    parts: int = 1
+    spans: tuple[tuple[int, int], ...] = ()
+    experts: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Degrees of tensor, pipeline, expert and data parallelism.
 
-    `ep` is 1 where experts are cut like other matrices. `pp_layers` are the numbers of layers of the pipeline's
-    stages, empty where the loader's own split holds. `redundant` is the number of expert copies beyond the
-    first, `placement` the way in which experts are dealt to ranks.
+    `ep` is 1 where experts are cut like other matrices. `pp_layers` are the numbers of layers of the
+    pipeline's stages, `stages` what each of them holds in full; where both are empty the loader's own
+    split holds. `redundant` is the number of expert copies beyond the first, `placement` the way in which
+    experts are dealt to ranks, `experts` the experts of each rank where the plan lists them. `assigned`
+    are cuts of tensors that the plan names.
     """
 
     tp: int = 1
@@ -28,13 +64,21 @@ class Plan:
     ep: int = 1
     dp: int = 1
     pp_layers: tuple[int, ...] = ()
+    stages: tuple[Stage, ...] = ()
     redundant: int = 0
     placement: str = "linear"
+    experts: tuple[tuple[int, ...], ...] = ()
+    assigned: tuple[Assigned, ...] = ()
 
     @property
     def size(self) -> int:
         """Number of processes."""
         return self.tp * self.pp * self.dp
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether the plan names all tensors that are cut, as plans of transformers do."""
+        return any(it.whole and not it.experts for it in self.assigned)
 
     def ranks(self) -> Iterator[Rank]:
         """Yield every rank, tensor parallelism innermost."""
@@ -47,11 +91,19 @@ class Plan:
         out: dict[str, object] = {"tp": self.tp, "pp": self.pp, "ep": self.ep}
         if self.dp > 1:
             out["dp"] = self.dp
-        if self.pp_layers:
-            out["pp_layers"] = list(self.pp_layers)
+        if layers := self.pp_layers or tuple(len(stage.layers) for stage in self.stages):
+            out["pp_layers"] = list(layers)
         if self.redundant:
             out["redundant"] = self.redundant
         return out
+
+    def patterns(self, *, stages: Iterable[int] | None = None) -> tuple[str, ...]:
+        """Write all ranks, or all of some stages, as exact patterns, at a cost that no degree raises."""
+        wanted = range(self.pp) if stages is None else sorted(set(stages))
+        if not wanted:
+            return ()
+        tail = f".dp{span(range(self.dp))}" if self.dp > 1 else ""
+        return (f"tp{span(range(self.tp))}.pp{span(wanted)}{tail}",)
 
 
 @dataclass(frozen=True, slots=True, order=True)

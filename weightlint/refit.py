@@ -17,6 +17,7 @@ from weightlint.join import join
 from weightlint.key_faults import still
 from weightlint.keys import Keys
 from weightlint.names import fold
+from weightlint.renames import renamed
 from weightlint.schema import load
 from weightlint.scope import Scope
 from weightlint.suspects import suspects
@@ -69,10 +70,12 @@ def refit(case: Case) -> Refit | None:
         if (
             after is None
             or not after < before
-            or (name in depth and _layers(after) & _layers(before - after))
+            or (name in depth and (_layers(after) & _layers(before - after) or _is_cut_off(case, after)))
         ):
             continue
         reached = len(before - after), -doubts(case, case.config.with_change(name, value))
+        if after and reached > rank and _renamed(case, before - after):
+            continue
         if best is None or reached > rank:
             freed = _optional(case.joined) - _optional(joined) if joined else frozenset()
             best = Refit(name, scope(name), value, before - after, whole=not after, freed=freed)
@@ -80,6 +83,28 @@ def refit(case: Case) -> Refit | None:
         elif reached == rank and name != best.field and case.config.find(name, case.schema.scope)[0]:
             best = replace(best, rivals=(*best.rivals, (name, value)))
     return best if best is not None and (best.whole or len(best.explained) >= MIN_FEW) else None
+
+
+def _is_cut_off(case: Case, left: frozenset[str]) -> bool:
+    """Tell whether what stands behind the layers is missing as well as part of a layer: the model stops there."""
+    missing = [(slot, coord) for slot, coords in case.ledger.missing.items() for coord in coords]
+    lost = [(slot, coord) for slot, coord in missing if slot.need is Presence.REQUIRED]
+    behind = any(not slot.axes and slot.name(coord) in left for slot, coord in lost)
+    return behind and any(slot.axes and slot.name(coord) in left for slot, coord in lost)
+
+
+def _renamed(case: Case, explained: frozenset[str]) -> bool:
+    """Tell whether what a value explains is there under other names, which the value does not explain."""
+    ledger, names = case.ledger, case.index.names
+    missing = {
+        slot: {coord for coord in coords if slot.name(coord) in explained}
+        for slot, coords in ledger.missing.items()
+    }
+    left = {
+        template: {coord: row for coord, row in rows.items() if names[row] not in explained}
+        for template, rows in ledger.extra.items()
+    }
+    return renamed(case.index, {template: rows for template, rows in left.items() if rows}, missing) > 0
 
 
 def _optional(joined: Joined) -> frozenset[str]:

@@ -25,6 +25,9 @@ class Need(StrEnum):
     HEADERS = "dtypes and shapes"
     CONFIG = "a config"
     EXPECTED = "an expanded schema"
+    PLAN = "a plan"
+    LOADER = "a loader"
+    PREDICTION = "a contract of the loader for this model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,8 @@ class Rule:
     """One check, made once per rule file as its constant `RULE`.
 
     `page` is the docstring of the file: a title line, then the four `HEADINGS`. Where a need is
-    not met the rule is skipped with the reason. `turn` orders the rules of a run, lowest first:
+    not met the rule is skipped with the reason, unless it is one that only users who give a plan or a loader
+    ask for. `turn` orders the rules of a run, lowest first:
     a rule takes from the case's ledger the symptoms that it explains, so a particular cause must
     speak before a general one.
     """

@@ -1,4 +1,4 @@
-"""How a checkpoint is meant to be run: the dtype of the computation and the device.
+"""How a checkpoint is meant to be run: the dtype of the computation, the device, the memory of each.
 
 What users write is understood in the spellings of torch, vLLM, SGLang and LitGPT.
 """
@@ -6,8 +6,12 @@ What users write is understood in the spellings of torch, vLLM, SGLang and LitGP
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from weightlint.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from weightlint.gpu import Gpu
 
 SPELLINGS = {
     "auto": None,
@@ -20,19 +24,32 @@ DEVICES = ("cpu", "mps", "cuda", "rocm", "xpu", "npu", "hpu", "tpu", "auto")
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The dtype that weights are cast to, in the house's spelling, and the device; None if not said."""
+    """The dtype that weights are cast to, in the house's spelling, the device and what it is; None if not said."""
 
     dtype: str | None = None
     device: str | None = None
+    gpu: Gpu | None = None
 
 
-def running(dtype: str | None, device: str | None) -> Running:
-    """Read what the user said of dtype and device.
+def running(
+    dtype: str | None, device: str | None, *, gpu: str | None = None, gpu_memory: str | None = None
+) -> Running:
+    """Read what the user said of dtype, device and memory.
 
     Raises:
-        UsageError: a word that stands for neither.
+        UsageError: a word that stands for none of them.
     """
-    return Running(_dtype(dtype) if dtype else None, _device(device) if device else None)
+    return Running(
+        _dtype(dtype) if dtype else None,
+        _device(device) if device else None,
+        _gpu(gpu, gpu_memory) if gpu or gpu_memory else None,
+    )
+
+
+def _gpu(name: str | None, memory: str | None) -> Gpu | None:
+    from weightlint.gpu import chosen
+
+    return chosen(name, memory)
 
 
 def _dtype(word: str) -> str | None:

@@ -23,7 +23,7 @@ FILES = ("weightlint.toml", "pyproject.toml")
 LISTS = frozenset({"select", "ignore", "format"})
 """Keys that take a text or a list of texts; the others take one text."""
 
-KEYS = ("arch", "config", "dialect", "fail-on", "format", "ignore", "select")
+KEYS = ("arch", "config", "dialect", "fail-on", "format", "ignore", "loader", "plan", "select")
 
 LEVELS = ("info", "warning", "error")
 
@@ -35,6 +35,8 @@ class Settings:
     arch: str | None = None
     config: str | None = None
     dialect: str | None = None
+    loader: str | None = None
+    plan: str | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     fail_on: str = "error"

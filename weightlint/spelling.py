@@ -41,6 +41,10 @@ class Prefix:
             return pattern
         return ".".join((*self.new, *parts[len(self.old) :]))
 
+    def unspell(self, name: str) -> str:
+        """Write a name of the files as the schema does."""
+        return Prefix(self.new, self.old).spell(name)
+
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
@@ -68,6 +72,12 @@ class Spelling:
         for prefix in self.prefixes:
             expected = expected.rename(prefix.spell)
         return expected
+
+    def unspell(self, name: str) -> str:
+        """Return a name without the changes of prefix."""
+        for prefix in reversed(self.prefixes):
+            name = prefix.unspell(name)
+        return name
 
 
 def spelling_of(

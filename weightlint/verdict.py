@@ -15,7 +15,7 @@ from weightlint.finding import Place, Skip, counted
 from weightlint.names import natural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from weightlint.case import Case
     from weightlint.finding import Finding
@@ -36,13 +36,36 @@ def judge(
     findings: list[Finding] = []
     skips: dict[Skip, None] = {}
     rules = sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code))
+    for case in cases:
+        if case.loader is not None:
+            _set_aside(case)
     for case, rule in itertools.product(cases, rules):
+        if rule.needs & case.unasked:
+            continue
         lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
-        said = [] if lacking is not None else list(_speak(case, rule))
-        if _wanted(rule, select, ignore):
-            findings += said
-            skips |= {} if lacking is None else {Skip(rule.code, lacking): None}
+        case.told += [] if lacking is not None else list(_speak(case, rule))
+        if lacking is not None and _wanted(rule, select, ignore):
+            skips[Skip(rule.code, lacking)] = None
+    wanted = {rule.code for rule in rules if _wanted(rule, select, ignore)}
+    for case in cases:
+        findings += [finding for finding in _by_loader(case) if finding.code in wanted]
     return sorted(findings, key=_order), sorted(skips, key=lambda skip: skip.code)
+
+
+def _set_aside(case: Case) -> None:
+    """Keep from the rules what is no defect, only new to the release of the loader."""
+    from weightlint.loader_age import set_aside
+
+    set_aside(case)
+
+
+def _by_loader(case: Case) -> Iterable[Finding]:
+    """Say after each finding what the chosen loader makes of it."""
+    if case.loader is None or isinstance(case.prediction, str):
+        return case.told
+    from weightlint.loading.aftermath import with_fates
+
+    return with_fates(case.prediction, case.told)
 
 
 def _wanted(rule: Rule, select: Sequence[str], ignore: Sequence[str]) -> bool:

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from weightlint.errors import UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class LoaderSpec:
-    """The loader that a checkpoint is judged by: its name and a release of it."""
-
-    name: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.name}@{self.version}"
 
 
 def split_spec(spec: str) -> tuple[str, str | None]:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from weightlint.dialect import Dialect
     from weightlint.finding import Output
+    from weightlint.loader import Loader
     from weightlint.rule import Rule
 
 OUTPUTS: Drawer[Output] = Drawer("outputs", "OUTPUT")
 DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
+LOADERS: Drawer[Loader] = Drawer("loaders", "LOADER")
 RULES: Drawer[Rule] = Drawer("rules", "RULE")
 
 
@@ -61,6 +63,17 @@ def complete_arch(_ctx: click.Context, _param: click.Parameter, start: str) -> l
 def complete_dialect(_ctx: click.Context, _param: click.Parameter, start: str) -> list[str]:
     """Complete the name of a dialect."""
     return [name for name in DIALECTS if name.startswith(start)]
+
+
+def complete_loader(_ctx: click.Context, _param: click.Parameter, start: str) -> list[str]:
+    """Complete the name of a loader, or after the name its recorded versions."""
+    name, at, version = start.partition("@")
+    if not at:
+        return [each for each in LOADERS if each.startswith(start)]
+    if name not in LOADERS:
+        return []
+    known = dict.fromkeys((*LOADERS[name].recorded, LOADERS[name].newest))
+    return [f"{name}@{each}" for each in known if each.startswith(version)]
 
 
 def complete_rule(_ctx: click.Context, _param: click.Parameter, start: str) -> list[CompletionItem]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weightlint.cli._choices import complete_arch, complete_dialect, complete_format, complete_rule
+from weightlint.cli._plans import gpu_options, loader_option, plan_options
 
 if TYPE_CHECKING:
     from weightlint.settings import Settings
@@ -32,8 +33,8 @@ Limits for what a file may ask of this machine; beyond one is a finding or an er
 
 \b
 Settings: the nearest weightlint.toml, or pyproject.toml with [tool.weightlint], from the current
-folder upwards; keys arch, config, dialect, fail-on, format, ignore, select. One that lies in the folder
-that is checked is not read: a checkpoint must not silence its own findings."""
+folder upwards; keys arch, config, dialect, fail-on, format, ignore, loader, plan, select. One that lies in
+the folder that is checked is not read: a checkpoint must not silence its own findings."""
 
 
 @click.command("check", epilog=LIMITS)
@@ -54,6 +55,9 @@ that is checked is not read: a checkpoint must not silence its own findings."""
 @click.option("--schema", metavar="FILE", help="Your own schema, TOML or JSON, in place of --arch.")
 @click.option("--dtype", metavar="NAME", help="The dtype it will run in: float16, bfloat16, float32.")
 @click.option("--device", metavar="NAME", help="Where it will run: cpu, mps, cuda ...")
+@loader_option
+@plan_options
+@gpu_options
 @click.option(
     "--format",
     multiple=True,
@@ -92,6 +96,8 @@ def check(
     schema: str | None,
     dtype: str | None,
     device: str | None,
+    gpu: str | None,
+    gpu_memory: str | None,
     **given: Any,
 ) -> int:
     """Tell whether a checkpoint will load.
@@ -100,6 +106,7 @@ def check(
     """
     from weightlint import api
     from weightlint.cli._choices import selectors
+    from weightlint.cli._plans import plan_of
     from weightlint.cli._reports import destinations, write
     from weightlint.errors import UsageError
     from weightlint.finding import Level
@@ -107,6 +114,7 @@ def check(
     if schema and given["arch"]:
         message = "--arch and --schema both name an architecture; keep one"
         raise UsageError(message)
+    plan = plan_of(given)
     chosen = _settings(target, settings, off=no_settings).over(given)
     places = destinations(chosen.format, output)
     report = api.check(
@@ -119,6 +127,10 @@ def check(
         ignore=selectors(chosen.ignore),
         dtype=dtype,
         device=device,
+        loader=chosen.loader,
+        plan=chosen.plan if plan is None else plan,
+        gpu=gpu,
+        gpu_memory=gpu_memory,
     )
     write(report, places)
     return report.exit_code(Level[chosen.fail_on.upper()])

@@ -128,9 +128,13 @@ def _scope(facts: Facts) -> str:
 
 def _details(facts: Facts) -> str:
     dialect = None if facts.dialect == "hf" else facts.dialect
-    plan = " ".join(f"{kind}={degree}" for kind, degree in (facts.plan or {}).items())
+    plan = " ".join(f"{kind}={_listed(degree)}" for kind, degree in (facts.plan or {}).items())
     named = [printable(text) for text in (facts.quant, dialect, facts.loader, plan) if text]
     return f" ({', '.join(named)})" if named else ""
+
+
+def _listed(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _skipped(skips: Sequence[Skip], look: Look) -> Iterator[str]:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
-from weightlint.config import BadFieldError
-from weightlint.conversion import contradictions
+from weightlint.config import BadFieldError, MissingFieldError
+from weightlint.conversion import contradictions, other_architecture
 from weightlint.finding import Level, Place
 from weightlint.keys import Keys
 from weightlint.refit import explained_by, symptoms
+from weightlint.renames import renamed
 from weightlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def check(case: Case) -> Iterator[Finding]:
             cure=f"correct {field}, or download the config of this checkpoint again",
         )
     yield from _fractions(case)
+    yield from _given(case)
     if case.beside is not None:
         yield from _against_keys(case, case.beside)
     if case.spelling is None:
@@ -51,10 +53,34 @@ def check(case: Case) -> Iterator[Finding]:
         yield _misfit(case, refit)
 
 
+def _given(case: Case) -> Iterator[Finding]:
+    """Say that the config is of another architecture than the one asked for, where it lacks its fields."""
+    if not isinstance(case.bad_field, MissingFieldError) or isinstance(case.config, Keys) or not case.config:
+        return
+    own = schemas.detect(case.config)
+    if own is not None and own != case.arch:
+        config, lacking = case.checkpoint.config_path, case.bad_field.name
+        yield RULE.finding(
+            f"{config} is of {own}, not of {case.arch}: it has no field {lacking}",
+            place=Place(files=(config,)),
+            unit="file",
+            expected=f"the config of a {case.arch}",
+            found=f"that of a {own}",
+            cure=f"check with --arch {own}, or leave --arch away; a tool for {case.arch} cannot read this model",
+        )
+
+
 def _against_keys(case: Case, keys: Keys) -> Iterator[Finding]:
     """Report each key of a GGUF file that contradicts the config; other sizes explain other shapes."""
     assert case.config is not None
     config = case.checkpoint.config_path
+    wanted = other_architecture(case.config, keys)
+    if wanted is not None:
+        case.ledger.missing.clear()
+        case.ledger.extra.clear()
+        case.ledger.misfits.clear()
+        yield _other_model(case, keys, " or ".join(sorted(wanted)))
+        return
     found = list(contradictions(case.config, keys, case.schema.scope if case.schema else None))
     for it in found:
         key = keys.spelled(it.key)
@@ -71,6 +97,19 @@ def _against_keys(case: Case, keys: Keys) -> Iterator[Finding]:
     if any(type(it.found) is int for it in found):
         case.ledger.missing.clear()
         case.ledger.misfits.clear()
+
+
+def _other_model(case: Case, keys: Keys, wanted: str) -> Finding:
+    config = case.checkpoint.config_path
+    assert case.config is not None
+    return RULE.finding(
+        f"{keys.path} is a model of {keys.prefix}, {config} describes one of {case.config.model_type}: they are two models",
+        place=Place(files=(config, keys.path)),
+        unit="key",
+        expected=f"general.architecture = {wanted}",
+        found=f"general.architecture = {keys.prefix}",
+        cure="give the config.json of the very model that was converted, or the file of the model that the config is of",
+    )
 
 
 def _fractions(case: Case) -> Iterator[Finding]:
@@ -104,7 +143,13 @@ def _other_architecture(case: Case) -> Finding | None:
     if best is not None and 2 * fits[best] < before:
         return _foreign(case, best, before - fits[best])
     lost = 2 * case.joined.unmet > case.joined.expected.count
-    return _foreign(case, seen[0], before) if lost and seen else None
+    if (
+        not lost
+        or not seen
+        or 2 * renamed(case.index, case.ledger.extra, case.ledger.missing) > case.joined.unmet
+    ):
+        return None
+    return _foreign(case, seen[0], before)
 
 
 def _foreign(case: Case, name: str, count: int) -> Finding:
@@ -144,8 +189,10 @@ def _misfit(case: Case, refit: Refit) -> Finding:
     said, fits = f"{name} = {_json(refit.said)}", _json(refit.fits)
     others = "".join(f", or {case.config.spelled(it)} to {_json(value)}" for it, value in refit.rivals)
     files = dict.fromkeys(index.file(index.rows[name]) for name in sorted(names) if name in index.rows)
+    there = case.config.find(refit.field, case.schema.scope if case.schema else None)[0]
+    says = f"{config} says {said}" if there else f"{config} has no {name}, which then is {_json(refit.said)}"
     return RULE.finding(
-        f"{config} says {said}, the tensors are those of {fits}",
+        f"{says}, the tensors are those of {fits}",
         place=Place(tensors=tuple(patterns(names)), files=tuple(dict.fromkeys((config, *list(files)[:2])))),
         count=len(names),
         expected=said,

@@ -12,8 +12,9 @@ import re
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
-from weightlint.finding import Level, Place
-from weightlint.names import MIN_LIKENESS, likeness
+from weightlint.finding import Level, Place, counted
+from weightlint.join import fits
+from weightlint.renames import mate
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -22,26 +23,27 @@ if TYPE_CHECKING:
     from weightlint.case import Case
     from weightlint.expected import Slot
     from weightlint.finding import Finding
-    from weightlint.names import Coord, Template
+    from weightlint.renames import Mate
     from weightlint.spelling import Spelling
 
 
-Pair = tuple["Slot", "Template", "set[Coord]"]
+Pair = tuple["Slot", "Mate"]
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Report the spelling of the whole checkpoint, then single renamings."""
     spelling = case.spelling
     if spelling is not None and (spelling.prefixes or _is_foreign(case, spelling)):
-        yield _whole(case, spelling)
+        yield _whole(case, spelling, _right(case, spelling))
     groups: dict[tuple[str, str], list[Pair]] = {}
     for slot in [slot for slot in case.ledger.missing if _is_missed(case, slot)]:
-        found = _nearest(case, slot)
+        found = mate(case.index, case.ledger.extra, slot, case.ledger.missing[slot])
         if found is not None:
-            template, coords = found
-            case.ledger.take_missing(slot, coords)
-            case.ledger.take_extra(template, coords)
-            groups.setdefault(change(slot.template, template), []).append((slot, template, coords))
+            case.ledger.take_missing(slot, found.coords)
+            case.ledger.take_extra(found.template, found.coords.values())
+            old, new = change(slot.template, found.template)
+            new = new if found.number is None else new.replace("*", str(found.number))
+            groups.setdefault((old, new), []).append((slot, found))
     for (old, new), pairs in groups.items():
         yield _renamed(case, old, new, pairs)
 
@@ -63,7 +65,19 @@ def _is_foreign(case: Case, spelling: Spelling) -> bool:
     return not spelling.dialect.at_home(file.path for file in case.index.files)
 
 
-def _whole(case: Case, spelling: Spelling) -> Finding:
+def _right(case: Case, spelling: Spelling) -> int:
+    """Take the tensors that have the right prefix where most have another; return how many."""
+    count = 0
+    for slot in list(case.ledger.missing):
+        for template in [t for t in case.ledger.extra if t == spelling.unspell(slot.template)]:
+            rows = case.ledger.extra[template].items()
+            fitting = {coord for coord, row in rows if fits(slot, case.index.kind(row))}
+            coords = case.ledger.take_missing(slot, fitting)
+            count += len(case.ledger.take_extra(template, coords))
+    return count
+
+
+def _whole(case: Case, spelling: Spelling, right: int) -> Finding:
     changes = [f"{'.'.join(p.old) or 'nothing'} -> {'.'.join(p.new) or 'nothing'}" for p in spelling.prefixes]
     matched = spelling.joined.matched
     count = sum(map(len, matched.values()))
@@ -76,7 +90,9 @@ def _whole(case: Case, spelling: Spelling) -> Finding:
     if changes:
         what.append(f"the names have another prefix: {'; '.join(changes)}")
     return RULE.finding(
-        f"{' and '.join(what)}, in all {count:,} tensors",
+        f"{' and '.join(what)}, in {count:,} tensors, and {counted(right, 'other')} {'has' if right == 1 else 'have'} the right one"
+        if right
+        else f"{' and '.join(what)}, in all {count:,} tensors",
         place=Place(
             tensors=tuple(p for slot in list(matched)[:200] for p in slot.patterns()),
             files=_files(case, matched[widest][:1]),
@@ -117,20 +133,6 @@ def _cure(case: Case, spelling: Spelling) -> str:
     return "; ".join(steps)
 
 
-def _nearest(case: Case, slot: Slot) -> tuple[Template, set[Coord]] | None:
-    """Return the extra family most like a missing slot, with equal numbers and shape."""
-    wanted = case.ledger.missing[slot]
-    best: tuple[float, Template, set[Coord]] | None = None
-    for template, rows in case.ledger.extra.items():
-        alike = likeness(slot.template, template)
-        shared = wanted & set(rows)
-        if alike < MIN_LIKENESS or not shared or (best and alike <= best[0]):
-            continue
-        if slot.opaque or all(case.index.kind(rows[c]).shape in {None, slot.shape} for c in shared):
-            best = alike, template, shared
-    return None if best is None else best[1:]
-
-
 def change(old: str, new: str) -> tuple[str, str]:
     """Return the segments in which two folded names differ."""
     a, b = old.split("."), new.split(".")
@@ -144,10 +146,10 @@ def change(old: str, new: str) -> tuple[str, str]:
 def _renamed(case: Case, old: str, new: str, pairs: list[Pair]) -> Finding:
     from weightlint.names import brace, pieces
 
-    count = sum(len(coords) for *_, coords in pairs)
-    found = [pattern for _, template, coords in pairs for pattern in brace(pieces(template), coords)]
-    wanted = [pattern for slot, _, coords in pairs for pattern in slot.patterns(coords)]
-    rows = [row for _, template, coords in pairs for name in [template] for row in _rows(case, name, coords)]
+    count = sum(len(it.coords) for _, it in pairs)
+    found = [text for _, it in pairs for text in brace(pieces(it.template), set(it.coords.values()))]
+    wanted = [pattern for slot, it in pairs for pattern in slot.patterns(it.coords)]
+    rows = [row for _, it in pairs for row in _rows(case, it)]
     if old and new:
         what, cure = f"has {new} where {old} belongs", f"rename {new} to {old}"
     elif new:
@@ -164,9 +166,9 @@ def _renamed(case: Case, old: str, new: str, pairs: list[Pair]) -> Finding:
     )
 
 
-def _rows(case: Case, template: Template, coords: set[Coord]) -> list[int]:
-    family = case.index.families[template]
-    return [family[coord] for coord in coords]
+def _rows(case: Case, found: Mate) -> list[int]:
+    family = case.index.families[found.template]
+    return [family[coord] for coord in found.coords.values()]
 
 
 def _files(case: Case, rows: list[int]) -> tuple[str, ...]:

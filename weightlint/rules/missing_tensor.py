@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
 from weightlint.finding import Level, Place
+from weightlint.keys import Keys
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -31,8 +32,15 @@ Group = dict["Slot", "set[Coord]"]
 
 def check(case: Case) -> Iterator[Finding]:
     """Report whole layers first, then what lacks the same numbers together."""
-    yield from _optional(case)
+    if not len(case.index) and isinstance(case.config, Keys):
+        yield _none(case)
+        return
     layers = _whole_layers(case, case.ledger.missing)
+    tail = _tail(case, layers)
+    if tail:
+        yield _cut_off(case, layers[0] - 1, tail)
+        layers = []
+    yield from _optional(case)
     if layers:
         yield _layers(case, layers)
     groups: dict[frozenset[Coord], Group] = {}
@@ -41,6 +49,49 @@ def check(case: Case) -> Iterator[Finding]:
         groups.setdefault(frozenset(coords), {})[slot] = coords
     for group in groups.values():
         yield _finding(case, group)
+
+
+def _none(case: Case) -> Finding:
+    """Report a GGUF file of keys alone, as llama.cpp keeps its vocabularies (llama.cpp #3917)."""
+    path = case.checkpoint.config_path
+    case.ledger.missing.clear()
+    return RULE.finding(
+        f"{path} holds no tensor, only keys: a vocabulary without a model",
+        place=Place(files=(path,)),
+        unit="file",
+        expected=f"{case.joined.expected.count:,} tensors of {case.arch}",
+        found="none",
+        cure="take the file of the model itself; files like models/ggml-vocab-*.gguf are for tests of the tokenizer",
+    )
+
+
+def _tail(case: Case, layers: list[int]) -> Group:
+    """Return what is missing from some layer on to the end of the model, where the last layers and more are."""
+    axis = case.joined.expected.axes.get("layer", ())
+    lost = [slot for slot in case.ledger.missing if slot.need is Presence.REQUIRED]
+    if not layers or layers != list(axis)[-len(layers) :] or layers[0] == axis[0]:
+        return {}
+    if all(slot.axes for slot in lost):
+        return {}
+    reach = {slot: {c for c in case.ledger.missing[slot] if not c or c[0] >= layers[0] - 1} for slot in lost}
+    return {slot: coords for slot, coords in reach.items() if coords}
+
+
+def _cut_off(case: Case, layer: int, tail: Group) -> Finding:
+    """Report a model that stops, as a part of a split does that was taken for the whole (mesh-llm #177)."""
+    partly = {slot for slot in case.ledger.missing if slot.need is not Presence.REQUIRED}
+    for slot in (*tail, *partly):
+        case.ledger.take_missing(slot, [c for c in case.ledger.missing[slot] if not c or c[0] >= layer])
+    count = sum(map(len, tail.values()))
+    total = case.joined.expected.count
+    return RULE.finding(
+        f"the model ends in layer {layer}: {count:,} tensors from there to the end are in no file",
+        place=Place(tensors=_patterns(tail), files=tuple(file.path for file in case.index.files)[-1:]),
+        count=count,
+        expected=f"{total:,} tensors",
+        found=f"{total - case.joined.unmet:,}",
+        cure="take every part of the model: a tool that read the first one alone writes such a file",
+    )
 
 
 def _optional(case: Case) -> Iterator[Finding]:
@@ -182,6 +233,6 @@ RULE = Rule(
     level=Level.ERROR,
     page=__doc__ or "",
     check=check,
-    needs=frozenset({Need.TABLE, Need.EXPECTED}),
+    needs=frozenset({Need.EXPECTED}),
     turn=60,
 )

@@ -23,6 +23,7 @@ from weightlint.mtp_layers import (
     is_present,
     last_layer,
 )
+from weightlint.names import fold, span
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def check(case: Case) -> Iterator[Finding]:
     zones = beyond(case)
     marked = {n: rows for n, rows in zones.items() if any(_is_mark(case.index.names[row]) for row in rows)}
     other = {n: rows for n, rows in zones.items() if n not in marked}
+    yield from _strangers(case)
     if marked:
         yield _stray(case, marked, is_mtp=True)
     if other:
@@ -81,6 +83,29 @@ def _announced(case: Case) -> Iterator[Finding]:
             yield _prefix(case, number, other, patterns, count)
         elif count:
             yield _absent(case, number, patterns, count)
+
+
+def _strangers(case: Case) -> Iterator[Finding]:
+    """Report tensors of an MTP layer that is complete, of which the schema knows nothing (vLLM #52111)."""
+    lacking = {coord[0] for coords in case.ledger.missing.values() for coord in coords if coord}
+    whole = announced_layers(case) - lacking
+    heads = tuple(f"{head}*." for head in heads_of(case))
+    rows: list[int] = []
+    for template in [template for template in case.ledger.extra if template.startswith(heads)]:
+        coords = [coord for coord in case.ledger.extra[template] if coord[0] in whole]
+        rows += case.ledger.take_extra(template, coords).values()
+    if rows:
+        yield RULE.finding(
+            f"MTP layer {span({fold(case.index.names[row])[1][0] for row in rows})} holds "
+            f"{counted(len(rows), 'tensor')} that {case.arch} does not have: the model itself loads, its draft stops with "
+            "a KeyError or drafts without them",
+            level=Level.WARNING,
+            place=case.place(rows),
+            count=len(rows),
+            expected=f"the tensors of an MTP layer of {case.arch}",
+            found=case.index.names[min(rows)],
+            cure="use a release that knows this revision of the MTP layer, or run without speculative decoding",
+        )
 
 
 def _draft_only(case: Case) -> Finding:
@@ -134,7 +159,7 @@ def _absent(case: Case, number: int, patterns: list[str], count: int) -> Finding
         expected=f"{count:,} tensors of layer {number}",
         found="none",
         cure="nothing, unless speculative decoding is planned: then download the original with its MTP "
-        f"layers, or set {_field(case)} to 0",
+        f"layers, or set {_field(case)} to {sum(is_present(case, it) for it in announced_layers(case))}",
     )
 
 
@@ -172,8 +197,6 @@ def _prefix(case: Case, number: int, other: list[Template], patterns: list[str],
 
 
 def _stray(case: Case, zones: dict[int, list[int]], *, is_mtp: bool) -> Finding:
-    from weightlint.names import fold, span
-
     rows = sorted(row for group in zones.values() for row in group)
     names = [case.index.names[row] for row in rows]
     for template, coord in map(fold, names):

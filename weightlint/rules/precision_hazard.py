@@ -1,6 +1,6 @@
 """The computation in float16 may overflow.
 
-Checks: with --dtype float16: families known to exceed 65504, weights trained in bfloat16, a CPU or a Mac as device.
+Checks: with --dtype float16, or where a loader falls back to it: families known to exceed 65504, weights trained in bfloat16, a CPU or a Mac as device.
 Matters: activations beyond 65504 become infinite, then NaN: the model answers noise or stops, and no weight is at fault.
 Example: pythia-160m in float16 on a CPU turns NaN after block 7 (LitGPT #1715).
 Cure: compute in bfloat16, or in float32 where the device has no bfloat16.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.dtype_limits import fallback
 from weightlint.finding import Level, Place
 from weightlint.rule import Need, Rule
 
@@ -25,9 +26,12 @@ HALF_IS_RARE = frozenset({"cpu", "mps"})
 
 def check(case: Case) -> Iterator[Finding]:
     """Name every reason together: they have one cure."""
-    if case.running.dtype != "F16":
+    fallen = fallback(case.running, case.loader) == "F16" and _stored(case) is not None
+    if case.running.dtype != "F16" and not fallen:
         return
     risky, device = [*_risks(case)], case.running.device
+    if fallen and case.loader and case.running.gpu:
+        risky = [f"{case.loader.says} takes it on {case.running.gpu.name}, which has no bfloat16", *risky]
     on = f" on {device}" if device in HALF_IS_RARE else ""
     if not risky and not on:
         return
@@ -47,7 +51,9 @@ def check(case: Case) -> Iterator[Finding]:
         unit="model",
         expected="bfloat16 or float32",
         found=f"float16{on}",
-        cure=f"run it with --dtype bfloat16{', or float32 where the device has no bfloat16' if on else ''}",
+        cure="run it on a GPU with bfloat16 (sm80 or later), or with --dtype float32"
+        if fallen
+        else f"run it with --dtype bfloat16{', or float32 where the device has no bfloat16' if on else ''}",
     )
 
 

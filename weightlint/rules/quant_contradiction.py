@@ -10,21 +10,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.block_size import fitting
 from weightlint.dtype import FLOATS, FP8
-from weightlint.expr import ceil_div
 from weightlint.finding import Level, Place
+from weightlint.keys import Keys
+from weightlint.packing import take_packed
 from weightlint.quant import scale_names
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from weightlint.case import Case
-    from weightlint.dtype import Shape
     from weightlint.expected import Slot
     from weightlint.finding import Finding
     from weightlint.names import Coord, Template
 
+
+QUANTISABLE = frozenset({"linear", "expert"})
+"""Kinds of slots that schemes quantise; a head where a config says so."""
 
 Hits = dict["Slot", "dict[Coord, int]"]
 """Rows by slot and coordinates."""
@@ -37,10 +41,29 @@ def check(case: Case) -> Iterator[Finding]:
     plain = _misfits(case, FLOATS, quantised=True)
     if plain:
         yield _plain(case, plain)
-    hidden = _scaled(case, _misfits(case, FP8, quantised=False))
+    hidden = _scaled(case, _misfits(case, FP8 | {"I8"}, quantised=False))
     if hidden:
         yield _undeclared(case, hidden)
     yield from _blocks(case)
+    yield from _packed(case)
+
+
+def _packed(case: Case) -> Iterator[Finding]:
+    """Report weights that a quantiser packed, of which the config says nothing."""
+    config = case.checkpoint.config_path
+    for it in take_packed(case) if not isinstance(case.config, Keys) else ():
+        method, rows = it.packer.method, it.weights + it.state
+        field = "quantization" if method == "mlx" else f'quantization_config ("quant_method": "{method}")'
+        says = f"{config} declares {case.quant.name}" if case.quant else f"{config} declares no quantisation"
+        ends = ", ".join(end.removeprefix(".weight") for end in it.ends(case))
+        yield _finding(
+            case,
+            rows,
+            f"{'1 weight is' if it.count == 1 else f'{it.count:,} weights are'} packed as {it.packer.title} does, but {says}",
+            expected="BF16, F16 or F32",
+            found=f"{case.index.kind(rows[0]).dtype or 'packed weights'} with {ends}",
+            cure=f"restore {field} in the config; for a loader or converter of plain weights take the original",
+        )
 
 
 def _misfits(case: Case, dtypes: frozenset[str], *, quantised: bool) -> Hits:
@@ -119,28 +142,43 @@ def _undeclared(case: Case, hits: Hits) -> Finding:
             families.setdefault(template, []).append(coord)
     for template, coords in families.items():
         case.ledger.take_extra(template, coords)
-    declared = case.quant is not None
     dtype = case.index.kind(rows[0]).dtype
-    config = case.checkpoint.config_path
-    what = (
-        "the config excludes them from quantisation"
-        if declared
-        else f"{config} declares no quantization_config that weightlint knows"
-    )
+    what, cure = _contradicted(case, list(hits), rows)
     return _finding(
         case,
         rows,
         f"{_count(rows)} {dtype} with scales, but {what}",
         expected="BF16, F16 or F32",
         found=f"{dtype} with scales",
-        cure="remove these modules from modules_to_not_convert" if declared else _restored(case, rows),
+        cure=cure,
     )
+
+
+def _contradicted(case: Case, slots: list[Slot], rows: list[int]) -> tuple[str, str]:
+    """Say what is against these weights being quantised, and what to do."""
+    if case.quant is None:
+        config = case.checkpoint.config_path
+        return f"{config} declares no quantization_config that weightlint knows", _restored(case, rows)
+    kinds = sorted({slot.kind for slot in slots if not slot.quant and slot.kind not in QUANTISABLE})
+    if kinds:
+        what = f"loaders keep this module plain ({', '.join(kinds)}): they have no parameter for its scale"
+        cure = (
+            "export the model again with these modules plain, or take their plain weights from the original"
+        )
+        return what, cure
+    return "the config excludes them from quantisation", "remove these modules from modules_to_not_convert"
 
 
 def _restored(case: Case, rows: list[int]) -> str:
     """Say which quantization_config the scales ask for."""
-    kinds = ((case.index.kind(row), case.index.kind(case.index.rows[_scales(case, row)[0]])) for row in rows)
-    block = _fitting(sorted({(weight.shape or (), scale.shape or ()) for weight, scale in kinds}))
+    index = case.index
+    pairs = {row: _scales(case, row)[0] for row in rows}
+    in_blocks = all(scale.endswith(("_scale_inv", ".scale")) for scale in pairs.values())
+    shapes = {
+        (index.kind(row).shape or (), index.kind(index.rows[scale]).shape or ())
+        for row, scale in pairs.items()
+    }
+    block = fitting(sorted(shapes)) if in_blocks else None
     table = f': {{"quant_method": "fp8", "weight_block_size": {list(block)}}}' if block else ""
     return f"restore quantization_config in the config{table}"
 
@@ -157,7 +195,7 @@ def _blocks(case: Case) -> Iterator[Finding]:
     matched = sum(len(rows) for slot, rows in case.joined.matched.items() if slot.of)
     weights = {slot.pattern: slot for slot in case.joined.expected.slots}
     pairs = {(weights[slot.of or ""].shape, kind.shape or ()) for slot, kind, _ in rows}
-    block = _fitting(sorted(pairs)) if 2 * len(rows) > matched else None
+    block = fitting(sorted(pairs)) if 2 * len(rows) > matched else None
     if block is None:
         return
     from weightlint.names import patterns
@@ -176,18 +214,6 @@ def _blocks(case: Case) -> Iterator[Finding]:
         found=f"{list(kind.shape or ())}, as blocks of {list(block)} give",
         cure=f"set weight_block_size to {list(block)}",
     )
-
-
-def _fitting(pairs: Sequence[tuple[Shape, Shape]]) -> tuple[int, int] | None:
-    """Return the block size that makes each weight's shape its scale's, if a power of two does."""
-    sizes = [1 << power for power in range(11)]
-    square = [(size, size) for size in sizes]
-    lines = [block for size in sizes for block in ((1, size), (size, 1))]
-    return next((block for block in (*square, *lines) if all(_fits(*pair, block) for pair in pairs)), None)
-
-
-def _fits(weight: Shape, scale: Shape, block: tuple[int, int]) -> bool:
-    return scale[-2:] == tuple(ceil_div(n, b) for n, b in zip(weight[-2:], block, strict=True))
 
 
 def _count(rows: list[int]) -> str:

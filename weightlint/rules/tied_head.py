@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
 from weightlint.finding import Level, Place
+from weightlint.renames import renamed
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
 def check(case: Case) -> Iterator[Finding]:
     """Compare every slot that a schema ties with what was found."""
-    for slot in [slot for slot in case.ledger.missing if slot.tie and slot.need is Presence.REQUIRED]:
-        coords = case.ledger.take_missing(slot)
+    ledger = case.ledger
+    for slot in [slot for slot in ledger.missing if slot.tie and slot.need is Presence.REQUIRED]:
+        if renamed(case.index, ledger.extra, {slot: ledger.missing[slot]}):
+            continue
+        coords = ledger.take_missing(slot)
         yield RULE.finding(
             f"{slot.patterns(coords)[0]} is absent, and {case.checkpoint.config_path} does not tie it to {slot.tie}",
             place=Place(tensors=tuple(slot.patterns(coords)), files=case.sibling_files(slot, ())[:1]),

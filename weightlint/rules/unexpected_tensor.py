@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level
+from weightlint.packing import states
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -21,17 +22,44 @@ if TYPE_CHECKING:
     from weightlint.names import Coord, Template
 
 
+Families = dict["Template", "dict[Coord, int]"]
+"""Rows by folded name and coordinates."""
+
+
 def check(case: Case) -> Iterator[Finding]:
-    """Report together the families that have the same numbers."""
-    groups: dict[frozenset[Coord], dict[Template, dict[Coord, int]]] = {}
+    """Report what a quantiser left, then together the families of one strange module or of the same numbers."""
+    for packer, found in states(case).items():
+        left = {template: case.ledger.take_extra(template) for template, _ in found}
+        why = f": {packer.title} left them beside weights that are plain"
+        yield _finding(case, left, why, "remove them, or take the quantised weights that belong to them")
+    known = _known(case)
+    modules: dict[str, Families] = {}
     for template in list(case.ledger.extra):
-        rows = case.ledger.take_extra(template)
-        groups.setdefault(frozenset(rows), {})[template] = rows
+        modules.setdefault(_module(template, known), {})[template] = case.ledger.take_extra(template)
+    groups: dict[frozenset[Coord], Families] = {}
+    for families in modules.values():
+        groups.setdefault(frozenset(coord for rows in families.values() for coord in rows), {}).update(
+            families
+        )
+    words = case.wording
     for families in groups.values():
-        yield _finding(case, families)
+        yield _finding(case, families, f": {words.refuses}" if words.refuses else "", words.extra)
 
 
-def _finding(case: Case, families: dict[Template, dict[Coord, int]]) -> Finding:
+def _known(case: Case) -> set[str]:
+    """Return every leading part of the names that the schema has."""
+    segments = [template.split(".") for template in case.joined.expected.by_template]
+    return {".".join(parts[:end]) for parts in segments for end in range(1, len(parts) + 1)}
+
+
+def _module(template: Template, known: set[str]) -> str:
+    """Return the shortest leading part of a name with which no name of the schema begins."""
+    parts = template.split(".")
+    heads = (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+    return next((head for head in heads if head not in known), template)
+
+
+def _finding(case: Case, families: Families, why: str, cure: str) -> Finding:
     from weightlint.names import brace, pieces
 
     rows = [row for group in families.values() for row in group.values()]
@@ -39,14 +67,13 @@ def _finding(case: Case, families: dict[Template, dict[Coord, int]]) -> Finding:
     kind = case.index.kind(rows[0])
     subject = f"{patterns[0]} is" if len(rows) == 1 else f"{len(rows):,} tensors are"
     words = case.wording
-    refused = f": {words.refuses}" if words.refuses else ""
     return RULE.finding(
-        f"{subject} not part of {case.arch}{refused}",
-        level=Level.ERROR if refused else None,
+        f"{subject} not part of {case.arch}{why}",
+        level=Level.ERROR if words.refuses else None,
         place=case.place(rows),
         count=len(rows),
         found=f"{kind.dtype} {words.dims(kind.shape)}{words.order}" if kind.shape is not None else None,
-        cure=words.extra,
+        cure=cure,
     )
 
 

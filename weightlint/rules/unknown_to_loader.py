@@ -1,9 +1,9 @@
-"""The loader, in the version that is asked for, does not know what the checkpoint holds.
+"""The loader's release does not know this kind of checkpoint, or has a known fault with it.
 
-Checks: with --loader, architecture, tensors, layouts and keys that this release of llama.cpp does not take and a later one does.
-Matters: the file is sound; this release stops with an error that does not say that it is too old.
-Example: blk.0.attn_qkv.weight in a llama file, for llama-cpp-python 0.3.16: missing tensor 'blk.0.attn_q.weight'.
-Cure: use the release that the message names or a newer one, or a file that was made for the release in use.
+Checks: what the release knows: architecture, for llama.cpp tensors, layouts and keys as well; its known faults with checkpoint and plan.
+Matters: the checkpoint is sound, so nothing but another release or another plan will help; what the loader says then leads elsewhere.
+Example: vLLM between #16383 and #16453 looks for the parameters of DeepSeek-R1's MTP layer: KeyError on every rank.
+Cure: take the release that the finding names.
 """
 
 from __future__ import annotations
@@ -11,171 +11,82 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint import llama
-from weightlint.finding import Level, Place, printable
-from weightlint.keys import ARCHITECTURE, Keys
-from weightlint.rule import Rule
+from weightlint.finding import Level, Place
+from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from weightlint.case import Case
     from weightlint.finding import Finding
-    from weightlint.key_faults import KeyFault
-    from weightlint.loader_age import Objections
-
-OTHERWISE = {"aborts": "dies of an assertion at load", "dies": "loads the file and dies at the first token"}
-UNHEARD = "correct general.architecture with gguf-set-metadata, or look for a loader that knows it"
+    from weightlint.loader import Release
+    from weightlint.loading.fault import Fault
+    from weightlint.loading.prediction import Prediction
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Report an architecture that the release does not know, else all that only a later release takes."""
-    release = llama.release_of(case.loader)
-    if release is None or not isinstance(case.config, Keys) or case.checkpoint.is_companion:
+    """Ask for the architecture first, then for faults."""
+    from weightlint.loading.prediction import contract_of
+
+    release = case.loader
+    if release is None:
         return
-    if case.schema is None:
-        yield from _architecture(case, case.config, release)
+    if release.loader.name == llama.NAME:
+        from weightlint.age_finding import too_old
+
+        yield from too_old(case, RULE, release)
         return
-    from weightlint.loader_age import by_release, objections
-
-    count = len(case.index) - len(objections(case).extra)
-    for first, settled in by_release(case).items():
-        yield from (_key(case, case.config, fault, first) for fault in settled.keys.values())
-        if settled.missing:
-            yield _missing(case, settled, first)
-        elif settled.extra:
-            yield _extra(case, settled, first, count)
-        if settled.misfits:
-            yield _misfit(case, settled, first)
-
-
-def _architecture(case: Case, keys: Keys, release: str) -> Iterator[Finding]:
-    known, name = llama.architectures(release), printable(keys.prefix)
-    if not keys.prefix or keys.prefix in known:
+    if case.lacks(Need.EXPECTED):
         return
-    case.ledger.told.add(ARCHITECTURE)
-    first = llama.learned(keys.prefix)
-    words = llama.words(release)["architecture"].format(name=name)
-    yield RULE.finding(
-        f"{case.loader} does not know the architecture of {keys.path} and stops: {words}",
-        level=_level(case),
-        place=Place(files=(keys.path,)),
-        unit="key",
-        expected=f"one of {len(known)} architectures" + (f"; {_later(first)} know this one" if first else ""),
-        found=f"{ARCHITECTURE} = {name}",
-        cure=_cure(case, first) if first else UNHEARD,
-    )
+    prediction = case.prediction
+    contract = contract_of(release) if isinstance(prediction, str) else prediction.contract
+    if contract is None:
+        return
+    span = (contract.unknown or {}).get(case.arch or "")
+    if span and release.within(span):
+        yield _unknown(case, release, span)
+    elif not isinstance(prediction, str):
+        yield from _faults(prediction, case)
 
 
-def _key(case: Case, keys: Keys, fault: KeyFault, first: str) -> Finding:
-    case.ledger.told |= {fault.key, *fault.covers}
-    for ignore in fault.explains:
-        case.ledger.forget(case.index, ignore.matcher())
+def _unknown(case: Case, release: Release, span: str) -> Finding:
+    names = ", ".join(case.config.architectures) if case.config else case.arch
     return RULE.finding(
-        f"{keys.path}: {keys.spelled(fault.key)} {fault.what}; {case.loader} {_stops(case, keys, fault)}",
-        level=_level(case),
-        place=Place(files=(keys.path,)),
-        unit="key",
-        expected=f"{fault.expected}; {_later(first)} take the file as it is",
-        found=fault.found,
-        cure=_cure(case, first),
+        f"{release.says} does not know the architecture {names} ({case.arch})",
+        place=Place(files=(case.checkpoint.config_path,)),
+        unit="file",
+        expected=f"a release outside {span}",
+        found=str(release),
+        cure=f"take a release of {release.loader.says} outside {span}, or another framework",
     )
 
 
-def _stops(case: Case, keys: Keys, fault: KeyFault) -> str:
-    words, name = llama.words(llama.release_of(case.loader)), keys.spelled(fault.key)
-    value = keys.value(fault.key)
-    if value is None and fault.otherwise == "refuses":
-        return f"stops: {words['key'].format(name=name)}"
-    if value is not None and fault.found == value.spelling:
-        return f"stops: {words['type'].format(name=name, found=value.type, expected=fault.expected)}"
-    return OTHERWISE.get(fault.otherwise, "refuses the file")
+def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
+    """Report a known fault where the prediction shows trouble that no finding explains."""
+    from weightlint.loading.aftermath import Rest
+    from weightlint.loading.trouble import troubles
+
+    rest = Rest(prediction, case.told)
+    if rest.is_moot:
+        return
+    fault = next((it for it in prediction.contract.faults if prediction.is_met(it)), None)
+    if fault is not None and (trouble := next(troubles(rest), None)):
+        seen = list(troubles(rest))
+        yield RULE.finding(
+            f"{prediction.release.says} has a fault with this sound checkpoint: {fault.says}: {trouble.text} "
+            f"on ranks {' '.join(trouble.on_ranks)}",
+            place=Place(
+                tensors=tuple(dict.fromkeys(p for it in seen for p in it.tensors)), ranks=trouble.on_ranks
+            ),
+            count=sum(it.count for it in seen),
+            expected=f"a release of {prediction.release.loader.says} without the fault",
+            found=str(prediction.release),
+            cure=_cure(fault),
+        )
 
 
-def _missing(case: Case, settled: Objections, first: str) -> Finding:
-    """Report what the release still asks for, with what stands in its place in this file."""
-    slot, coord = min(settled.missing.values(), key=lambda at: at[1][:1])
-    for each, at in settled.missing.values():
-        case.ledger.take_missing(each, [at])
-    rows = _take_extra(case, settled.extra)
-    wanted, words = _patterns(settled.missing), llama.words(llama.release_of(case.loader))
-    place = case.place(rows) if rows else Place(tensors=wanted, files=case.sibling_files(slot, [coord]))
-    subject = f"takes no {_patterns(settled.extra)[0]}" if rows else f"asks for {wanted[0]}"
-    return RULE.finding(
-        f"{case.loader} {subject} and stops: {words['missing'].format(name=slot.name(coord))}",
-        level=_level(case),
-        place=place,
-        count=len(rows) or len(settled.missing),
-        expected=f"{', '.join(wanted)}; {_later(first)} take the file as it is",
-        found=f"{', '.join(_patterns(settled.extra))} in their place" if rows else "no such tensor",
-        cure=_cure(case, first),
-    )
-
-
-def _extra(case: Case, settled: Objections, first: str, count: int) -> Finding:
-    """Report tensors that the release does not count on; it says how many, not which."""
-    rows = _take_extra(case, settled.extra)
-    words = llama.words(llama.release_of(case.loader))["count"].format(found=len(case.index), known=count)
-    return RULE.finding(
-        f"{case.loader} does not know {_patterns(settled.extra)[0]} and stops: {words}",
-        level=_level(case),
-        place=case.place(rows),
-        count=len(rows),
-        expected=f"{count:,} tensors; {_later(first)} take the file as it is",
-        found=f"{len(case.index):,} tensors",
-        cure=_cure(case, first),
-    )
-
-
-def _misfit(case: Case, settled: Objections, first: str) -> Finding:
-    """Report tensors of a shape or type that the release does not take."""
-    rows, wanted, ledger = [], "", case.ledger
-    for slot, kinds in list(ledger.misfits.items()):
-        for kind, odd in list(kinds.items()):
-            if settled.misfits.issuperset(case.index.names[row] for row in odd):
-                rows += ledger.take_misfits(slot, kind)
-                wanted = wanted or case.wording.dims(slot.shape)
-    kind = case.index.kind(rows[0])
-    found = case.wording.dims(kind.shape or ())
-    words = llama.words(llama.release_of(case.loader))["shape"]
-    said = words.format(name=case.index.names[rows[0]], expected=wanted.strip("{}"), found=found.strip("{}"))
-    return RULE.finding(
-        f"{case.loader} takes another shape and stops: {said}",
-        level=_level(case),
-        place=case.place(rows),
-        count=len(rows),
-        expected=f"{wanted}{case.wording.order}; {_later(first)} take the file as it is",
-        found=f"{kind.dtype} {found}{case.wording.order}",
-        cure=_cure(case, first),
-    )
-
-
-def _take_extra(case: Case, names: Iterable[str]) -> list[int]:
-    from weightlint.names import fold
-
-    rows: list[int] = []
-    for name in names:
-        template, coord = fold(name)
-        rows += case.ledger.take_extra(template, [coord]).values()
-    return sorted(rows)
-
-
-def _patterns(names: Iterable[str]) -> tuple[str, ...]:
-    from weightlint.names import patterns
-
-    return tuple(patterns(names))
-
-
-def _level(case: Case) -> Level:
-    """Return warning where the release that stands for a build may be older than the build is."""
-    return Level.ERROR if case.loader is None or llama.is_settled(case.loader.version) else Level.WARNING
-
-
-def _later(first: str) -> str:
-    return f"{llama.NAME}@{first} and later"
-
-
-def _cure(case: Case, first: str) -> str:
-    return f"use llama-cpp-python {first} or a newer llama.cpp, or a file that was made for {case.loader}"
+def _cure(fault: Fault) -> str:
+    return f"{fault.cure} ({fault.url})" if fault.url else fault.cure
 
 
 RULE = Rule(
@@ -184,5 +95,6 @@ RULE = Rule(
     level=Level.ERROR,
     page=__doc__ or "",
     check=check,
-    turn=17,
+    needs=frozenset({Need.CONFIG, Need.LOADER}),
+    turn=90,
 )

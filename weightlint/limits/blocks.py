@@ -1,0 +1,117 @@
+"""Widths of a rank that break the blocks or groups of a quantisation, or come apart where matrices are fused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+from typing import TYPE_CHECKING
+
+from weightlint.limits.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.expected import Slot
+    from weightlint.grain import Grain
+    from weightlint.spread import Spread
+
+CODE = "WL502"
+KINDS = frozenset({"linear", "expert"})
+
+
+@dataclass(frozen=True, slots=True)
+class Width:
+    """What a rank has of one dimension: elements in all, ranks, its own, those of a block, and its message."""
+
+    size: int
+    ways: int
+    width: int
+    block: int
+    words: str
+    what: str
+
+
+def refusals(spread: Spread, grain: Grain) -> Iterator[Refusal]:
+    """Yield each width that is not a whole number of blocks, once, and that the loader does not take."""
+    broken: dict[Width, list[Slot]] = {}
+    for slot in spread.expected.slots:
+        if slot.kind in KINDS and slot.quant and len(slot.shape) > 1:
+            for width in _widths(slot, spread, grain):
+                if width.width % width.block:
+                    broken.setdefault(width, []).append(slot)
+    for width, slots in broken.items():
+        yield _refusal(width, tuple(slots), spread)
+
+
+def _widths(slot: Slot, spread: Spread, grain: Grain) -> Iterator[Width]:
+    """Yield the sides of a weight that are held to the blocks."""
+    how = (slot.cut or "").partition(":")[0]
+    expert = spread.is_expert(slot)
+    if how not in {"column", "row"} or (expert and _refined(slot, spread, grain)):
+        return
+    cuts = (share.cut for share in spread.shares(slot) if share.group != "ep")
+    cut = next((cut for cut in cuts if cut is not None), None)
+    if cut is not None and not cut.even:
+        return
+    side, block, dim = ("n", grain.out, -2) if how == "column" else ("k", grain.into, -1)
+    size, ways, width = slot.shape[dim], 1, slot.shape[dim]
+    if cut is not None:
+        size, ways, width = cut.size, cut.pieces, cut.width
+    if _is_held(slot, spread, cut=cut is not None, side=side, expert=expert):
+        what = slot.formula[dim] if slot.formula else slot.pattern
+        words = _words(slot, spread, grain, side)
+        yield Width(size // (cut.parts if cut else 1), ways, width, block, words, what)
+
+
+def _words(slot: Slot, spread: Spread, grain: Grain, side: str) -> str:
+    """Return which message the loader has for a side of a weight, an empty text if none."""
+    rules = spread.rules.blocks
+    if grain.out == 1:
+        return "group"
+    if spread.is_expert(slot):
+        return f"expert_{side}"
+    return (
+        "" if side == "n" and rules.columns == "single" and _leaf(slot) in rules.merged else f"block_{side}"
+    )
+
+
+def _leaf(slot: Slot) -> str:
+    return slot.pattern.removesuffix(".weight").rpartition(".")[2]
+
+
+def _is_held(slot: Slot, spread: Spread, *, cut: bool, side: str, expert: bool) -> bool:
+    rules = spread.rules.blocks
+    if side == "k":
+        return cut
+    leaf = _leaf(slot)
+    merged = leaf in rules.merged
+    match rules.columns:
+        case "merged":
+            return cut or merged or expert
+        case "single":
+            return (cut and (expert or not merged)) or leaf in rules.first
+    return cut
+
+
+def _refined(slot: Slot, spread: Spread, grain: Grain) -> bool:
+    """Tell whether the loader divides the blocks of experts until they fit."""
+    least = spread.rules.blocks.experts
+    slices = spread.degree("etp")
+    how = (slot.cut or "").partition(":")
+    parts = 2 if how[2] == "gate_up" else 1
+    inner, hidden = (slot.shape[-2] // parts, slot.shape[-1])
+    if how[0] == "row":
+        inner, hidden = hidden, slot.shape[-2]
+    return bool(least) and gcd(grain.out, grain.into, inner // slices, hidden) >= least
+
+
+def _refusal(width: Width, slots: tuple[Slot, ...], spread: Spread) -> Refusal:
+    sum_ = f"{width.size} / {width.ways} = {width.width}" if width.ways > 1 else str(width.width)
+    words = spread.rules.words.get(width.words, "")
+    return Refusal(
+        code=CODE,
+        what=width.what,
+        says=f"{sum_} is no multiple of {width.block}",
+        words=words.format(width=width.width, block=width.block),
+        slots=slots,
+    )

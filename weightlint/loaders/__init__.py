@@ -1,0 +1,1 @@
+"""Loaders: one file per framework, the facts of how it reads a checkpoint."""

@@ -1,0 +1,141 @@
+"""A loader's contract: what can be said as data about how a framework reads a family of models.
+
+A contract file is TOML or JSON (`schemas/_meta/contract.schema.json`); the built-in ones lie in
+`schemas/contracts/`, and one that was recorded may stand in for them. Knows nothing of checkpoints.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from weightlint.errors import SchemaError
+from weightlint.loading.family import (
+    Assertion,
+    Completeness,
+    Experts,
+    Family,
+    Fuse,
+    Omit,
+    Own,
+    Quantised,
+    Retype,
+    Scope,
+    Stages,
+    Texts,
+)
+from weightlint.loading.fault import Fault
+from weightlint.version import within
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """One framework's families and known faults; `recorded` are the releases that they were held against.
+
+    `unknown` gives for a schema the releases that do not know its architecture.
+    """
+
+    loader: str
+    says: str
+    recorded: tuple[str, ...]
+    families: tuple[Family, ...]
+    faults: tuple[Fault, ...] = ()
+    unknown: Mapping[str, str] | None = None
+
+    def family(self, arch: str, version: str) -> Family | None:
+        """Return the family of a schema in a release, None where the contract knows nothing of it.
+
+        Of several the last one holds, so that a file may first say what is usual and then what is not.
+        """
+        fitting = (it for it in reversed(self.families) if arch in it.archs and within(version, it.versions))
+        return next(fitting, None)
+
+
+_NESTED: dict[str, type[Any]] = {
+    "fuse": Fuse,
+    "experts": Experts,
+    "omit": Omit,
+    "quantised": Quantised,
+    "own": Own,
+    "dtypes": Retype,
+    "asserts": Assertion,
+    "texts": Texts,
+    "completeness": Completeness,
+    "scopes": Scope,
+    "stages": Stages,
+}
+
+
+def _made(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Build a record from a table, nested ones as well; lists become tuples.
+
+    Raises:
+        SchemaError: a key that the record does not have.
+    """
+    known = {field.name for field in fields(cls)}  # type: ignore[arg-type] # all are dataclasses
+    if unknown := sorted(table.keys() - known):
+        message = f"{where}: unknown key {unknown[0]}"
+        raise SchemaError(message)
+    values = {key: _value(key, value, where) for key, value in table.items()}
+    if cls is Family:
+        values |= {key: dict(table.get(key, {})) for key in ("defaults", "classes", "modules")}
+        values["traits"] = frozenset(table.get("traits", ()))
+    return cls(**values)
+
+
+def _value(key: str, value: Any, where: str) -> Any:
+    kind = _NESTED.get(key)
+    if kind is not None and not isinstance(value, bool):
+        if isinstance(value, dict):
+            return _made(kind, value, f"{where}.{key}")
+        return tuple(_made(kind, row, f"{where}.{key}") for row in value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def parse(table: Mapping[str, Any], source: str) -> Contract:
+    """Build a contract from its table.
+
+    A family may say `like = "NAME"`: it is then that family with what it says itself in place of the other's.
+
+    Raises:
+        SchemaError: a key is missing or unknown.
+    """
+    made: dict[str, Mapping[str, Any]] = {}
+    families = []
+    for row in table.get("family", ()):
+        base = made.get(row.get("like", ""), {})
+        whole = {**base, **{key: value for key, value in row.items() if key != "like"}}
+        made[whole["name"]] = whole
+        families.append(_made(Family, whole, f"{source}: {whole['name']}"))
+    return Contract(
+        loader=table["loader"],
+        says=table["says"],
+        recorded=tuple(table.get("recorded", ())),
+        families=tuple(families),
+        faults=tuple(_made(Fault, row, f"{source}: {row.get('name')}") for row in table.get("fault", ())),
+        unknown=dict(table.get("unknown", {})),
+    )
+
+
+def load(path: Path) -> Contract:
+    """Read a contract file, TOML or JSON.
+
+    Raises:
+        SchemaError: it cannot be read or is none.
+    """
+    try:
+        raw = path.read_bytes()
+        text = raw.decode()
+        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        return parse(table, str(path))
+    except (OSError, ValueError, KeyError) as error:
+        message = f"{path} is no contract: {error}"
+        raise SchemaError(message) from error

@@ -1,0 +1,201 @@
+"""How one release reads models of some schemas, as data: the records of a contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fuse:
+    """Matrices that stand one above the other in one parameter, in this order.
+
+    Where one of the parts is not expected at all, the others keep their own parameters. `short` is `pad` where a part
+    that ends early is filled up with zeros. `whole` says that the checkpoint has the parts in one tensor of the
+    parameter's name. `blocks` is false where the places of block scales are counted in rows of the weight.
+    `holds` is the framework's class of the module, if that reads its tensors itself.
+    """
+
+    into: str
+    parts: tuple[str, ...]
+    short: str = "error"
+    whole: bool = False
+    blocks: bool = True
+    holds: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experts:
+    """Routed experts, stacked: `path` is what follows `experts.` in the parameters' names.
+
+    `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
+    way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
+    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert, which is
+    rounded down with `rounds`. `stacked` is the name of a tensor with gate above up, of one expert or of all.
+    """
+
+    path: str = ""
+    gate: str = "gate_proj"
+    up: str = "up_proj"
+    down: str = "down_proj"
+    fits: str = "narrow"
+    refine: int = 0
+    uneven: str | None = None
+    rounds: bool = False
+    stacked: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omit:
+    """Tensors of the schema for which the framework makes no parameter.
+
+    Those whose names end with one of `ends`, unless the config has one of the values of `unless`.
+    """
+
+    ends: tuple[str, ...]
+    unless: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantised:
+    """Which weights a framework quantises if the config declares FP8 with one scale per block.
+
+    `lists` are the keys of the quantisation table of which the first that is not empty names the modules left
+    plain, `fused` the parameters whose parts are looked up there one by one. Modules whose names end with one of
+    `nameless` are looked up nowhere, routers only with `routers`, experts only with `experts`. `text` is of the
+    exception where only some parts of a fused parameter are in the list. `fused_if` are further fused parameters with
+    the config fields of which one must have a value.
+    """
+
+    lists: tuple[str, ...] = ()
+    fused: tuple[str, ...] = ()
+    nameless: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    routers: bool = False
+    experts: bool = False
+    text: str = ""
+    fused_if: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Own:
+    """Parameters that the framework makes beside those of the schema, for each module that ends with `module`."""
+
+    module: str
+    names: tuple[str, ...]
+    shape: tuple[int, ...] = ()
+    dtype: str = "float32"
+    when: str = ""
+    default: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retype:
+    """The dtype that the framework gives to parameters whose names end with `of`, whatever the file has."""
+
+    of: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """A size of the config that must divide, checked while the model is built.
+
+    `field` must be a multiple of tp; with `replicates` it may be a divisor of it as well; with `at_least` it only must not
+    be smaller. It is checked before the first tensor of a layer whose name contains `before`, or before any for `layers`.
+    """
+
+    field: str
+    replicates: bool = False
+    at_least: bool = False
+    before: str = "layers"
+    kind: str = "AssertionError"
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """What every pipeline stage must have: a tensor whose name contains `has`, else the constructor raises."""
+
+    has: str = ""
+    kind: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """The words of the framework's assertions; `{tensor}` and `{param}` are shapes as torch writes them."""
+
+    plain: str = ""
+    replicated: str = ""
+    sliced: str = ""
+    vocabulary: str = ""
+    divide: str = "{size} is not divisible by {ways}"
+    block_rows: str = ""
+    block_columns: str = ""
+    expert_rows: str = ""
+    expert_columns: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completeness:
+    """What the framework's own check after loading asks for; nothing where `kinds` is empty.
+
+    `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model. `text` is what
+    it says, with `{names}`.
+    """
+
+    kinds: tuple[str, ...] = ()
+    quantised: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The steps for names below `prefix`, which is taken off; `holds` is the framework's name of the module."""
+
+    prefix: str = ""
+    holds: str = ""
+    steps: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """How one release reads models of some schemas.
+
+    `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
+    parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
+    where every rank builds all layers. `before` are steps for every name, then `scopes` are tried, the longest prefix
+    first. `modules` are names of modules without parameters, by the end of the module that has them. `bare` are ends of modules
+    of torch's own classes. `order` are texts of names in the order in which a layer builds its modules, where that
+    is not the schema's. `classes` are the framework's class names where they are not those of the config.
+    """
+
+    name: str
+    archs: tuple[str, ...]
+    versions: str = ""
+    fuse: tuple[Fuse, ...] = ()
+    experts: Experts = Experts()
+    omit: tuple[Omit, ...] = ()
+    quantised: Quantised = Quantised()
+    bare: tuple[str, ...] = ()
+    modules: Mapping[str, Any] = None  # type: ignore[assignment] # filled in by the reader of the file
+    order: tuple[str, ...] = ()
+    own: tuple[Own, ...] = ()
+    dtypes: tuple[Retype, ...] = ()
+    asserts: tuple[Assertion, ...] = ()
+    texts: Texts = Texts()
+    completeness: Completeness = Completeness()
+    before: tuple[Mapping[str, Any], ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    stages: Stages = Stages()
+    everywhere: tuple[str, ...] = ()
+    tied: str = "own"
+    pipelined: bool = True
+    vocab_pad: int = 64
+    traits: frozenset[str] = frozenset()
+    defaults: Mapping[str, int] = None  # type: ignore[assignment] # filled in by the reader of the file
+    classes: Mapping[str, str] = None  # type: ignore[assignment] # filled in by the reader of the file

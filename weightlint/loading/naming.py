@@ -1,0 +1,152 @@
+"""Steps of a load function that look at names only: they pass tensors over, or call them something else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from weightlint.loading.outcome import Outcome, Skip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from weightlint.loading.steps import Tensor
+    from weightlint.loading.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipStep:
+    """Pass over names that contain, begin or end with a text; with `unless_param` only if there is no such parameter."""
+
+    why: str
+    contains: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    unless_param: bool = False
+    warns: str = ""
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Compare texts."""
+        del tensor
+        hit = (
+            any(text in name for text in self.contains)
+            or name.startswith(self.prefixes)
+            or name.endswith(self.suffixes)
+        )
+        if hit and not (self.unless_param and view.param(name) is not None):
+            return Skip(self.why, self.warns.replace("{name}", name))
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MtpStep:
+    """Pass over the MTP layers that the config declares, where their names begin with one of these."""
+
+    prefixes: tuple[str, ...]
+    field: str = "num_nextn_predict_layers"
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Compare the number of the layer."""
+        del tensor
+        for layer in view.mtp_layers(self.field):
+            if name.startswith(tuple(f"{prefix}{layer}." for prefix in self.prefixes)):
+                return Skip("mtp")
+        return name
+
+
+@dataclass(frozen=True, slots=True)
+class StageStep:
+    """Pass over what belongs to another pipeline stage."""
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Compare with the modules that this stage has a placeholder for."""
+        del tensor
+        return Skip("stage") if view.is_elsewhere(name) else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeStep:
+    """Pass over layers outside the stage's range by their number, whatever the model has."""
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Compare the number of the layer with the range of the stage."""
+        del tensor
+        number = view.layer_number(name)
+        return Skip("stage") if number is not None and number not in view.layers else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameStep:
+    """Replace texts, each where it first stands."""
+
+    texts: Mapping[str, str]
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Replace."""
+        del tensor, view
+        for old, new in self.texts.items():
+            name = name.replace(old, new, 1)
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentsStep:
+    """Replace whole segments, one or two together, unless what they become is in the name already.
+
+    Source: maybe_remap_mistral in vllm/model_executor/models/llama.py, for the names of consolidated checkpoints.
+    """
+
+    texts: Mapping[str, str]
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Replace, wherever the segment's text stands."""
+        del tensor, view
+        segments = name.split(".")
+        for here, after in zip(segments, (*segments[1:], ""), strict=True):
+            both = f"{here}.{after}"
+            if both in self.texts:
+                name = name.replace(both, self.texts[both])
+            elif here in self.texts and self.texts[here] not in name:
+                name = name.replace(here, self.texts[here])
+        return name
+
+
+KV_SCALES = tuple(
+    (re.compile(pattern), new)
+    for pattern, new in (
+        (r"\.kv_scale$", r".attn.k_scale"),
+        (r"\.self_attn\.[kv]_proj\.([kv])_scale$", r".self_attn.attn.\1_scale"),
+        (r"\.self_attn\.qk(?:qk)?v_proj\.([kv])_scale$", r".self_attn.attn.\1_scale"),
+        (r"\.self_attn\.q\.scale$", r".self_attn.attn.q_scale"),
+        (r"\.self_attn\.([kv])_cache\.scale$", r".self_attn.attn.\1_scale"),
+        (r"(?<!\.attn)\.([qkv])_scale$", r".attn.\1_scale"),
+        (r"(?<!\.attn)\.([qkv])_zero_point$", r".attn.\1_zero_point"),
+    )
+)
+"""Spellings of the scales of a quantised cache. Source: vllm 0.33.0, quantization/base_config.py get_cache_scale_mapper."""
+
+
+@dataclass(frozen=True, slots=True)
+class KvScaleStep:
+    """Give the scales of a quantised cache the names that they have in the attention module."""
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Try every spelling in turn."""
+        del tensor, view
+        for pattern, new in KV_SCALES:
+            name = pattern.sub(new, name)
+        return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbsentStep:
+    """Pass over what lies below `text` in a layer that has no parameter there."""
+
+    text: str
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Look for the module."""
+        del tensor
+        head, found, _ = name.rpartition(self.text)
+        return Skip("absent") if found and not view.has_module(head + self.text.rstrip(".")) else name

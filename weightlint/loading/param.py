@@ -1,0 +1,77 @@
+"""The runtime parameters of one rank, and the parts of them that single tensors are for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from weightlint.loading.copying import Cutting, narrow, placed
+from weightlint.loading.outcome import Failure, Outcome, together
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from weightlint.dtype import Shape
+    from weightlint.loading.copying import Copy
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where in a parameter one tensor goes: `room` elements from `offset` on, row-major.
+
+    `rows` are those of the whole tensor before it is cut for a rank.
+    """
+
+    offset: Shape
+    room: Shape
+    cutting: Cutting
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """One parameter: `parts` by the name of the projection, `""` where it is not made of several.
+
+    `kind` is the slot's. `default` tells that it has a sound value even if nothing is loaded into it.
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+    copy: Copy
+    parts: Mapping[str, Part]
+    kind: str = "param"
+    default: bool = False
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    def take(self, found: Shape, part: str = "") -> Outcome:
+        """Copy a tensor of this shape into a part, as the framework would."""
+        at = self.parts[part]
+        for dim, (start, size) in enumerate(zip(at.offset, at.room, strict=True)):
+            if start + size > self.shape[dim]:
+                return narrow(self.shape, dim, start, size)  # type: ignore[return-value] # always refused here
+        return placed(self.name, at.offset, self.copy.place(found, at.room, at.cutting))
+
+    def take_expert(self, found: Shape, part: str, slot: int) -> Outcome:
+        """Copy one expert's matrix into the rank's `slot`; one of three dimensions goes to all slots."""
+        at = self.parts[part]
+        if len(found) == 3:
+            room = (self.shape[0], *at.room)
+            return placed(self.name, (0, *at.offset), self.copy.place(found, room, at.cutting))
+        return placed(self.name, (slot, *at.offset), self.copy.place(found, at.room, at.cutting))
+
+    def take_fused(self, found: Shape) -> Outcome:
+        """Copy a tensor that holds all parts already: take each part's rows out of it and copy those."""
+        return together(self._pieces_of(found))
+
+    def _pieces_of(self, found: Shape) -> Iterator[Outcome]:
+        start = 0
+        for name, part in self.parts.items():
+            rows = narrow(found, 0, start, part.rows)
+            yield rows if isinstance(rows, Failure) else self.take(rows, name)
+            start += part.rows

@@ -1,0 +1,238 @@
+"""What a loader will do with a checkpoint on every rank of a plan.
+
+Ranks that fare alike are worked out once: without odd tensors there are as many sorts of ranks as pipeline stages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from weightlint import schema as schemas
+from weightlint.expected import Expected
+from weightlint.loading.contract import load as read_contract
+from weightlint.loading.groups import grouped
+from weightlint.loading.model import TORCH, Model
+from weightlint.loading.reading import read
+from weightlint.loading.site import site_of
+from weightlint.loading.survey import Surveyor
+from weightlint.plan import Plan, rank_patterns
+from weightlint.spread import Spread
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+    from weightlint.case import Case
+    from weightlint.config import Config
+    from weightlint.loader import Release
+    from weightlint.loading.building import Built
+    from weightlint.loading.contract import Contract
+    from weightlint.loading.family import Family
+    from weightlint.loading.fault import Fault
+    from weightlint.loading.groups import Group
+    from weightlint.loading.outcome import Failure
+    from weightlint.loading.site import Site
+    from weightlint.loading.survey import Survey
+    from weightlint.plan import Rank
+
+DTYPE_FIELDS = ("dtype", "torch_dtype")
+"""Where a config says in which dtype the model is: transformers 5 and before."""
+
+
+def contract_of(release: Release) -> Contract | None:
+    """Read the contract of a loader, None where none is known."""
+    path = schemas.folder() / "contracts" / f"{release.loader.name}.toml"
+    return read_contract(path) if path.is_file() else None
+
+
+@dataclass(frozen=True)
+class Sort:
+    """Ranks that fare alike, and what becomes of the checkpoint on them."""
+
+    ranks: tuple[Rank, ...]
+    site: Site
+    survey: Survey
+
+
+@dataclass
+class Prediction:
+    """A checkpoint, a release of a loader with its contract for this family of models, and a plan."""
+
+    case: Case
+    release: Release
+    contract: Contract
+    family: Family
+    model: Model
+    plan: Plan
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The checkpoint's tensors."""
+        return grouped(self.case.index, self.case.joined if self.case.spelling else None)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """The plan laid over the model."""
+        return Spread(self.plan, self.model.expected, self.release)
+
+    def site(self, rank: Rank) -> Site:
+        """Return where a rank stands."""
+        return site_of(self.spread, rank, pipelined=self.family.pipelined)
+
+    @cached_property
+    def sorts(self) -> tuple[Sort, ...]:
+        """All ranks, by how they fare."""
+        surveyor = Surveyor(self.model, self.family, self.groups)
+        return tuple(
+            Sort(tuple(ranks), site, surveyor.survey(site)) for site, ranks in self._alike(exact=False)
+        )
+
+    def notices(self, built: Built, never: Sequence[str]) -> bool:
+        """Tell whether the framework's own check after loading misses any of these parameters."""
+        check = self.family.completeness
+        if self.model.block is not None and not check.quantised:
+            return False
+        return any("*" in check.kinds or built.params[name].kind in check.kinds for name in never)
+
+    @cached_property
+    def unbuilt(self) -> dict[Failure, tuple[str, ...]]:
+        """What constructors raise, with the ranks on which they do."""
+        found: dict[Failure, list[Rank]] = {}
+        for sort in self.sorts:
+            if sort.survey.built.error is not None:
+                found.setdefault(sort.survey.built.error, []).extend(sort.ranks)
+        return {failure: rank_patterns(ranks) for failure, ranks in found.items()}
+
+    def is_met(self, fault: Fault) -> bool:
+        """Tell whether a known fault is one of this release, model and plan."""
+        plan, model = self.plan, self.model
+        return (
+            self.release.within(fault.versions)
+            and (self.case.arch or "") in fault.archs
+            and (not fault.quantised or model.block is not None)
+            and (not fault.tied or self.spread.is_tied)
+            and plan.pp >= fault.pp
+            and plan.tp >= fault.tp
+            and plan.ep >= fault.ep
+        )
+
+    def classes(self) -> Iterator[tuple[Site, list[Rank]]]:
+        """Yield ranks that have the same parameters and the same slices of them, each class with one site."""
+        return self._alike(exact=True)
+
+    def _alike(self, *, exact: bool) -> Iterator[tuple[Site, list[Rank]]]:
+        """Group the ranks; `exact` asks for the same experts and rows, else for the same outcome."""
+        found: dict[Hashable, tuple[Site, list[Rank]]] = {}
+        for rank in self.plan.ranks():
+            key = self._key(rank, exact=exact)
+            if key in found:
+                found[key][1].append(rank)
+            else:
+                found[key] = (self.site(rank), [rank])
+        yield from found.values()
+
+    def _key(self, rank: Rank, *, exact: bool) -> Hashable:
+        """Tell what an outcome can depend on, beside the stage."""
+        spread, stage = self.spread, rank.pp
+        experts: Hashable = None
+        if spread.experts and spread.ep > 1:
+            dealt = spread.dealt[spread.position("ep", rank)]
+            experts = dealt if exact or self._is_ragged(stage) else len(dealt)
+        tp: Hashable = (rank.tp, rank.dp) if self._is_odd(stage) else None
+        if exact and tp is None:
+            tp = self._rows(rank.tp)
+        return stage, experts, tp
+
+    def _rows(self, tp_rank: int) -> tuple[int, ...]:
+        """Return how many rows of each vocabulary a rank has that are not padding."""
+        out = []
+        for rows, pad in self._vocabularies:
+            share = -(-rows // pad) * pad // self.plan.tp
+            out.append(max(0, min(rows - tp_rank * share, share)))
+        return tuple(out)
+
+    @cached_property
+    def _vocabularies(self) -> list[tuple[int, int]]:
+        slots = self.model.expected.slots
+        return [(slot.shape[0], self.family.vocab_pad) for slot in slots if slot.cut == "vocab"]
+
+    @cached_property
+    def _layers_of_stages(self) -> Sequence[frozenset[int]]:
+        return [frozenset(layers) for layers in self.spread.stages]
+
+    def _stages(self, group: Group) -> frozenset[int]:
+        """Return the stages that a group of tensors can matter to."""
+        layers = group.by_layer
+        if None in layers:
+            return frozenset(range(self.plan.pp))
+        if not self.family.pipelined:
+            return frozenset(range(self.plan.pp))
+        return frozenset(
+            stage for stage, held in enumerate(self._layers_of_stages) if not held.isdisjoint(layers)
+        )
+
+    def _is_odd(self, stage: int) -> bool:
+        return stage in self._odd
+
+    @cached_property
+    def _odd(self) -> frozenset[int]:
+        """The stages with a tensor of another shape than the schema gives: there each slice counts."""
+        expected = {
+            template: {slot.shape for slot in slots}
+            for template, slots in self.model.expected.by_template.items()
+        }
+        stages: set[int] = set()
+        for group in self.groups:
+            shapes = expected.get(group.template)
+            if shapes is None or group.kind.shape not in shapes or len(shapes) > 1:
+                stages |= self._stages(group)
+        return frozenset(stages)
+
+    def _is_ragged(self, stage: int) -> bool:
+        return stage in self._ragged
+
+    @cached_property
+    def _ragged(self) -> frozenset[int]:
+        """The stages in which some expert's tensors are not all there, or not of one kind."""
+        stages: set[int] = set()
+        count = self.model.experts
+        for group in self.groups:
+            if group.expert_at is not None and group.complete(count) != frozenset(group.by_layer):
+                stages |= self._stages(group)
+        return frozenset(stages)
+
+
+def predict(case: Case) -> Prediction | str:
+    """Get a prediction ready, or say why there can be none."""
+    release = case.loader
+    if release is None:
+        return "no --loader given"
+    if case.plain is None or case.config is None:
+        return case.unexpanded
+    contract = contract_of(release)
+    if contract is None:
+        return f"what {release.loader.says} does with each tensor is not recorded"
+    family = contract.family(case.arch or "", release.version)
+    if family is None:
+        return f"what {release.says} does with each tensor of {case.arch} is not recorded"
+    if case.checkpoint.names_only:
+        return "only an index file was given: no headers, so no dtypes and shapes"
+    return Prediction(case, release, contract, family, model_of(case, family), case.plan or Plan())
+
+
+def model_of(case: Case, family: Family) -> Model:
+    """Tell what a framework makes of a case's config."""
+    from weightlint.expansion import expand
+
+    if case.schema is None or case.config is None:
+        return Model(Expected(()))
+    return read(expand(case.schema, case.config), case.config, family, dtype=_dtype(case, case.config))
+
+
+def _dtype(case: Case, config: Config) -> str:
+    """Return torch's name of the dtype that plain weights are loaded as."""
+    if case.running.dtype:
+        return TORCH.get(case.running.dtype, "bfloat16")
+    said = next((value for name in DTYPE_FIELDS if (value := config.find(name, None)[1])), None)
+    return str(said).removeprefix("torch.") if said else "bfloat16"

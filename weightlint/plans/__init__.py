@@ -1,0 +1,1 @@
+"""Kinds of parallelism: one file per kind, how it cuts a slot."""
