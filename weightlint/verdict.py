@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from weightlint.drawer import Drawer
 from weightlint.errors import WeightlintError
 from weightlint.finding import Place, Skip, counted
+from weightlint.llama import release_of
 from weightlint.names import natural
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ def _set_aside(case: Case) -> None:
 
 def _by_loader(case: Case) -> Iterable[Finding]:
     """Say after each finding what the chosen loader makes of it."""
+    if case.loader is not None and case.checkpoint.format == "gguf" and release_of(case.loader) is not None:
+        from weightlint.llama_stops import with_words
+
+        return with_words(case, case.told)
     if case.loader is None or isinstance(case.prediction, str):
         return case.told
     from weightlint.loading.aftermath import with_fates
