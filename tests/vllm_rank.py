@@ -87,7 +87,7 @@ class VllmRank:
         assert family is not None
         self.model = read(expected, parsed, family)
         spread = Spread(Plan(tp=tp, pp=pp, ep=ep), self.model.expected, release(f"vllm@{version}"))
-        self.loader = Loader(self.model, family, site_of(spread, Rank(*rank), pipelined=family.pipelined))
+        self.loader = Loader(self.model, family, site_of(spread, Rank(*rank)))
 
     @property
     def error(self) -> str:
