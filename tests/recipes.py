@@ -1,7 +1,8 @@
 """A recipe becomes a checkpoint: a toy of some architecture, changed as the recipe's edits say.
 
 Keys of a recipe: `arch` and `config` give the toy, `sizes` change fields before its tensors are made, `fused`
-takes the schema's other layout, `edits` damage it; `dialect`, `form`, `adapter`, `cut`, `dcp` and `gguf` say how it is spelt and stored.
+takes the schema's other layout, `edits` damage it; `published` asks for an architecture at full size, in sparse
+files; `dialect`, `form`, `adapter`, `cut`, `dcp` and `gguf` say how it is spelt and stored.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import gguf_toy
 from toy import config, damage, edited, expected_of, spelt, toy
 
 from weightlint.api import DIALECTS
+from weightlint.synth import synth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +33,9 @@ def write(asked: dict[str, Any], folder: Path) -> None:
             (folder / "config.json").write_text(json.dumps(config(asked["config"])))
         for edit in asked.get("edits", ()):
             damage(folder, edit)
+        return
+    if "published" in asked:
+        synth(folder, arch=asked["published"])
         return
     made = _made(asked)
     if "adapter" in asked:

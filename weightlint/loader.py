@@ -5,7 +5,7 @@ Facts only; what follows from them for a plan is worked out in `weightlint.sprea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from weightlint.errors import UsageError, nearest
 from weightlint.version import split_spec, within
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from weightlint.dtype_limits import Limit
     from weightlint.plan_rules import PlanRules
 
@@ -23,7 +25,8 @@ class Loader:
     """One framework.
 
     `says` is its name as its makers write it. `newest` is the last release that is known here, `since` the
-    first. `recorded` are the releases of which the outcome of loading was recorded. `plan_rules` are its
+    first. `revisions` are versions for states between releases, by the number of the pull request. `recorded` are
+    the releases of which the outcome of loading was recorded. `plan_rules` are its
     rules for plans by range of versions, the first range that holds a version counts. `dialects` are the
     spellings that it reads, `quants` the quantisations, `limits` element types that it cannot use.
     """
@@ -32,6 +35,7 @@ class Loader:
     says: str
     since: str
     newest: str
+    revisions: Mapping[str, str] = field(default_factory=dict)
     recorded: tuple[str, ...] = ()
     plan_rules: tuple[tuple[str, PlanRules], ...]
     dialects: frozenset[str] = frozenset({"hf"})
@@ -51,8 +55,9 @@ class Release:
 
     @property
     def says(self) -> str:
-        """Return name and version as people write them: `vLLM 0.8.4`."""
-        return f"{self.loader.says} {self.version}"
+        """Return name and version as people write them: `vLLM 0.8.4`, `vLLM at PR #16383`."""
+        _, pull, number = self.version.partition("+pr")
+        return f"{self.loader.says} at PR #{number}" if pull else f"{self.loader.says} {self.version}"
 
     def within(self, span: str) -> bool:
         """Tell whether the version lies in a range such as `>=0.9,<0.11`."""
@@ -81,6 +86,7 @@ def release(spec: str) -> Release:
     loader = LOADERS[known]
     if version is None:
         return Release(loader, loader.newest)
+    version = loader.revisions.get(version.lower().replace("#", "").removeprefix("pr"), version)
     if not within(version, f">={loader.since}"):
         message = (
             f"{known}@{version}: nothing is known of {loader.says} before {loader.since}; "

@@ -94,6 +94,7 @@ LOADER = Loader(
     says="vLLM",
     since="0.8.3",
     newest="0.33.0",
+    revisions={"16383": "0.8.4+pr16383"},
     recorded=("0.8.4", "0.33.0"),
     plan_rules=(("<0.10.1", V08), ("<0.33", V10), ("", V33)),
     dialects=frozenset({"hf", "mistral"}),

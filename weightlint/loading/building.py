@@ -88,7 +88,11 @@ class _Builder:
         if slot.axes and not self._layers(slot):
             return
         for it in self.family.asserts:
-            if slot.axes and (it.before == "layers" or it.before in slot.pattern) and (failure := self.cutter.check(it)):
+            if (
+                slot.axes
+                and (it.before == "layers" or it.before in slot.pattern)
+                and (failure := self.cutter.check(it))
+            ):
                 self.refusals.append(((phase, layer, at, 0), failure))
         for refused in self.model.refused:
             if refused.pattern == slot.pattern and refused.layer in self.site.layers:

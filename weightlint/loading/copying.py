@@ -39,7 +39,9 @@ def narrow(shape: Shape, dim: int, start: int, length: int) -> Shape | Failure:
         return Failure("IndexError", text)
     if start > shape[dim]:
         span = f"[{-shape[dim]}, {shape[dim]}]"
-        return Failure("IndexError", f"start out of range (expected to be in range of {span}, but got {start})")
+        return Failure(
+            "IndexError", f"start out of range (expected to be in range of {span}, but got {start})"
+        )
     if start + length > shape[dim]:
         return Failure(
             "RuntimeError",

@@ -52,7 +52,11 @@ class Loader:
         """Return what is raised for a tied tensor that was passed over while the one that it is tied to never came."""
         holds = self._scopes[-1][0].holds
         for alias, name in self.built.aliases.items():
-            if isinstance(out.outcomes.get(alias), Skip) and name in self.built.params and name not in out.written:
+            if (
+                isinstance(out.outcomes.get(alias), Skip)
+                and name in self.built.params
+                and name not in out.written
+            ):
                 text = (
                     f"{alias!r} was skipped because it is tied to {name!r} in {holds}, but {name!r} was not "
                     "found in the checkpoint, so the tied weight is uninitialized."

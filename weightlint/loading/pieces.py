@@ -11,8 +11,8 @@ from weightlint.loading.param import Part
 if TYPE_CHECKING:
     from weightlint.dtype import Shape
     from weightlint.expected import Slot
-    from weightlint.loading.family import Fuse
     from weightlint.loading.copying import Copy, Cutting
+    from weightlint.loading.family import Fuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

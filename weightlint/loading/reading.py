@@ -68,7 +68,11 @@ class _Chosen:
         self.names = frozenset(self.plain)
         self.fused = {
             *rule.fused,
-            *(into for into, fields in (rule.fused_if or {}).items() if any(map(config.get, fields.split("|")))),
+            *(
+                into
+                for into, fields in (rule.fused_if or {}).items()
+                if any(map(config.get, fields.split("|")))
+            ),
         }
         self.refused: list[Refused] = []
 
@@ -94,9 +98,7 @@ class _Chosen:
         """Yield the coordinates to look up: one expert stands for all of its layer."""
         if not self.plain or module_of(slot.pattern)[0].endswith(self.rule.nameless):
             return
-        if slot.kind != "expert":
-            yield from slot.coords()
-        elif self.rule.experts:
+        if slot.kind != "expert" or self.rule.experts:
             yield from slot.coords()
 
     def _is_plain(self, slot: Slot, coord: Coord) -> bool:

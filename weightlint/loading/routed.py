@@ -62,7 +62,9 @@ class _Stack:
                     yield self._one(both, "w13_weight", part, at, self.found, is_number=True)
                     continue
                 half = chunk(self.found, 1, at)
-                yield from (half,) if isinstance(half, Failure) else self._each(both, "w13_weight", part, half)
+                yield from (
+                    (half,) if isinstance(half, Failure) else self._each(both, "w13_weight", part, half)
+                )
         elif down in self.whole:
             if len(self.found) == 3:
                 yield from self._each(down, "w2_weight", names.down, self.found)

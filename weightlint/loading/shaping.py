@@ -7,11 +7,11 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from weightlint.loading.outcome import Failure, Outcome, Skip
-from weightlint.loading.steps import Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from weightlint.loading.steps import Tensor
     from weightlint.loading.view import View
 
 FP8 = "float8_e4m3fn"

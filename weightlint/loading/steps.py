@@ -12,7 +12,16 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
 from weightlint.errors import SchemaError
-from weightlint.loading.naming import AbsentStep, KvScaleStep, MtpStep, RangeStep, RenameStep, SegmentsStep, SkipStep, StageStep
+from weightlint.loading.naming import (
+    AbsentStep,
+    KvScaleStep,
+    MtpStep,
+    RangeStep,
+    RenameStep,
+    SegmentsStep,
+    SkipStep,
+    StageStep,
+)
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:

@@ -1,10 +1,12 @@
-"""Trouble that a prediction shows and no finding explains, put together over ranks."""
+"""Trouble that a prediction shows and no finding explains, put together over ranks and families."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from weightlint.finding import counted
 from weightlint.loading.outcome import Failure
 from weightlint.names import brace, pieces
 from weightlint.plan import rank_patterns
@@ -14,48 +16,68 @@ if TYPE_CHECKING:
 
     from weightlint.loading.aftermath import Rest
     from weightlint.loading.groups import Group
-    from weightlint.names import Coord
+    from weightlint.names import Coord, Template
     from weightlint.plan import Rank
 
+OTHERS = 4
+"""Exceptions that are named beside the first."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass
 class Trouble:
-    """Tensors of one family that raise the same exception; `text` is that of the first in reading order."""
+    """All tensors that raise one kind of exception; `failure` is that of the first in reading order."""
 
-    text: str
     kind: str
+    failure: Failure
     sample: str
-    tensors: tuple[str, ...]
-    ranks: tuple[str, ...]
-    count: int
     row: int
+    ranks: dict[Rank, None] = field(default_factory=dict)
+    families: dict[Template, tuple[Group, set[Coord]]] = field(default_factory=dict)
+    texts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def text(self) -> str:
+        """Write the first exception as a traceback does, with those that another order of reading would meet first."""
+        first = str(self.failure).rstrip(".")
+        others = [text for text, _ in self.texts.most_common() if text and text != self.failure.text]
+        if not others or self.kind != "KeyError":
+            return first
+        more = "" if len(others) <= OTHERS else f" or {counted(len(others) - OTHERS, 'parameter')} more"
+        return f"{first} (in another order of files {', '.join(others[:OTHERS])}{more})"
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Exact patterns of all tensors, in reading order of the families."""
+        order = sorted(self.families.values(), key=lambda it: min(map(it[0].row, it[1])))
+        return tuple(p for group, coords in order for p in brace(pieces(group.template), coords))
+
+    @property
+    def count(self) -> int:
+        """Number of tensors."""
+        return sum(len(coords) for _, coords in self.families.values())
+
+    @property
+    def on_ranks(self) -> tuple[str, ...]:
+        """Exact patterns of the ranks that stop."""
+        return rank_patterns(self.ranks)
 
 
 def troubles(rest: Rest) -> Iterator[Trouble]:
-    """Yield what raises, in reading order of the first tensor of each family."""
-    found: dict[tuple[str, str], tuple[Group, set[Coord], dict[Rank, None], Failure]] = {}
+    """Yield what raises, one trouble for each kind of exception, the one that comes first leading."""
+    found: dict[str, Trouble] = {}
     for sort, alike, coords in rest.failures():
-        first = min(coords, key=alike.group.row)
-        outcome = sort.survey.loader.feed(alike.group.tensor(first))
+        group = alike.group
+        first = min(coords, key=group.row)
+        outcome = sort.survey.loader.feed(group.tensor(first))
         if not isinstance(outcome, Failure):
             continue
-        key = alike.group.template, outcome.kind
-        group, known, ranks, failure = found.setdefault(key, (alike.group, set(), {}, outcome))
-        known.update(coords)
-        ranks |= dict.fromkeys(sort.ranks)
-        found[key] = group, known, ranks, failure
-    out = [_trouble(*parts) for parts in found.values()]
-    yield from sorted(out, key=lambda it: it.row)
-
-
-def _trouble(group: Group, coords: set[Coord], ranks: dict[Rank, None], failure: Failure) -> Trouble:
-    row, first = min((group.row(coord), coord) for coord in coords)
-    return Trouble(
-        text=str(failure).rstrip("."),
-        kind=failure.kind,
-        sample=group.name(first),
-        tensors=tuple(brace(pieces(group.template), coords)),
-        ranks=rank_patterns(ranks),
-        count=len(coords),
-        row=row,
-    )
+        row = group.row(first)
+        fresh = Trouble(outcome.kind, outcome, group.name(first), row)
+        trouble = found.setdefault(outcome.kind, fresh)
+        if row < trouble.row:
+            trouble.failure, trouble.sample, trouble.row = outcome, fresh.sample, row
+        if not sort.ranks[0].tp:
+            trouble.texts[outcome.text] += len(coords)
+        trouble.ranks |= dict.fromkeys(sort.ranks)
+        trouble.families.setdefault(group.template, (group, set()))[1].update(coords)
+    yield from sorted(found.values(), key=lambda it: it.row)

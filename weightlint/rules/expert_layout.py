@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level
-from weightlint.loading.layouts import takes
 from weightlint.names import unfold
 from weightlint.renames import mate
 from weightlint.rule import Need, Rule
@@ -47,7 +46,11 @@ def _not_taken(case: Case) -> Iterator[Finding]:
     """Report experts in a layout of which the loader fills no parameter (1Cat-vLLM #21, verl #6210)."""
     for layout in case.plain.layouts if case.plain is not None and case.loader is not None else ():
         slots = [slot for slot in case.joined.matched if slot in layout.slots] if case.spelling else []
-        prediction = case.prediction if slots else ""
+        if not slots:
+            continue
+        from weightlint.loading.layouts import takes
+
+        prediction = case.prediction
         if isinstance(prediction, str) or takes(prediction, slots):
             continue
         rows = [row for slot in slots for row in case.joined.matched[slot]]

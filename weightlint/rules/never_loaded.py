@@ -12,7 +12,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level, Place, counted
-from weightlint.names import fold, patterns
+from weightlint.names import patterns
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Report parameters by family, those that stay unwritten on the same ranks together."""
+    """Report all parameters that stay unwritten together."""
     from weightlint.loading.aftermath import Rest
 
     prediction = case.prediction
@@ -33,11 +33,11 @@ def check(case: Case) -> Iterator[Finding]:
     rest = Rest(prediction, case.told)
     if rest.is_moot or any(it.code in {"WL601", "WL602"} for it in case.told):
         return
-    families: dict[str, dict[str, list[Sort]]] = defaultdict(lambda: defaultdict(list))
+    gone: dict[str, list[Sort]] = defaultdict(list)
     for sort, lacks in rest.lacking():
         for name in lacks:
-            families[fold(name)[0]][name].append(sort)
-    for gone in families.values():
+            gone[name].append(sort)
+    if gone:
         yield _finding(prediction, dict(gone))
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Report each family of tensors that raises, and a model that cannot be built at all."""
+    """Report what raises, one finding for each kind of exception, and a model that cannot be built at all."""
     from weightlint.loading.aftermath import Rest
     from weightlint.loading.trouble import troubles
 
@@ -55,8 +55,8 @@ def _finding(prediction: Prediction, trouble: Trouble) -> Finding:
         "looks for a parameter that these ranks do not have" if trouble.kind in LOOKUPS else "cannot copy it"
     )
     return RULE.finding(
-        f"{says} raises {trouble.text} on ranks {' '.join(trouble.ranks)}: for {printable(trouble.sample)} it {looked}",
-        place=Place(tensors=trouble.tensors, ranks=trouble.ranks),
+        f"{says} raises {trouble.text} on ranks {' '.join(trouble.on_ranks)}: for {printable(trouble.sample)} it {looked}",
+        place=Place(tensors=trouble.tensors, ranks=trouble.on_ranks),
         count=trouble.count,
         found=printable(trouble.sample),
         cure=f"load it with a release of {prediction.release.loader.says} or a framework that knows these tensors, or take "

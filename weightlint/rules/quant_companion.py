@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.dtype import FP8
 from weightlint.finding import Level, Place
+from weightlint.packing import states
 from weightlint.quant import weight_names
 from weightlint.rule import Need, Rule
 
@@ -93,7 +94,8 @@ def _bare(case: Case) -> Iterator[Finding]:
 def _orphans(case: Case) -> Iterator[Finding]:
     """Report scales beside weights that are not quantised."""
     rows: list[int] = []
-    for template in [t for t in case.ledger.extra if weight_names(t)]:
+    left = {template for families in states(case).values() for template, _ in families}
+    for template in [t for t in case.ledger.extra if weight_names(t) and t not in left]:
         found = case.ledger.extra[template].items()
         coords = [coord for coord, row in found if _weight(case, row) is not None]
         rows += case.ledger.take_extra(template, coords).values()

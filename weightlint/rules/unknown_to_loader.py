@@ -66,9 +66,9 @@ def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
         seen = list(troubles(rest))
         yield RULE.finding(
             f"{prediction.release.says} has a fault with this sound checkpoint: {fault.says}: {trouble.text} "
-            f"on ranks {' '.join(trouble.ranks)}",
+            f"on ranks {' '.join(trouble.on_ranks)}",
             place=Place(
-                tensors=tuple(dict.fromkeys(p for it in seen for p in it.tensors)), ranks=trouble.ranks
+                tensors=tuple(dict.fromkeys(p for it in seen for p in it.tensors)), ranks=trouble.on_ranks
             ),
             count=sum(it.count for it in seen),
             expected=f"a release of {prediction.release.loader.says} without the fault",
