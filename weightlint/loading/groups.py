@@ -68,6 +68,13 @@ class Group:
         """Return the row of one of its tensors in the index."""
         return self.index.rows[self.name(coord)]
 
+    def place(self, coord: Coord) -> tuple[int, str]:
+        """Return when one of its tensors is read: file by file, in each by name.
+
+        So a safetensors file gives its names out: safetensors, bindings/python/src/lib.rs, `keys`.
+        """
+        return self.index.file_ids[self.row(coord)], self.name(coord)
+
     def tensor(self, coord: Coord) -> Tensor:
         """Return one of its tensors."""
         dtype = self.kind.dtype or ""
@@ -164,7 +171,10 @@ def _layers(template: Template, coords: Iterable[Coord]) -> dict[int | None, Col
     return dict(out)
 
 
-def tensors(index: Index) -> list[Tensor]:
-    """List the tensors of a checkpoint in order of reading: file by file, in each as its header has them."""
+def tensors(index: Index, *, by_name: bool = False) -> list[Tensor]:
+    """List the tensors of a checkpoint file by file, in each as its header has them or sorted by name."""
     kinds = [(kind.shape or (), TORCH.get(kind.dtype or "", kind.dtype or "")) for kind in index.kinds]
-    return [Tensor(name, *kinds[kind_id]) for name, kind_id in zip(index.names, index.kind_ids, strict=True)]
+    rows: Iterable[int] = range(len(index))
+    if by_name:
+        rows = sorted(rows, key=lambda row: (index.file_ids[row], index.names[row]))
+    return [Tensor(index.names[row], *kinds[index.kind_ids[row]]) for row in rows]

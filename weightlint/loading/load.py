@@ -52,7 +52,7 @@ class Loader:
 
     def feed(self, tensor: Tensor) -> Outcome:
         """Say what becomes of one tensor; what waits for others is forgotten where one fails."""
-        outcome = self._fed(tensor)
+        outcome = self.follow(tensor)
         if isinstance(outcome, Failure):
             self.forget()
         return outcome
@@ -62,7 +62,8 @@ class Loader:
         for view, _ in self._scopes:
             view.held.clear()
 
-    def _fed(self, tensor: Tensor) -> Outcome:
+    def follow(self, tensor: Tensor) -> Outcome:
+        """Say what becomes of one tensor, with all that waits for others kept whatever happens."""
         name = tensor.name
         view, steps = self._before
         if steps:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.loading.load import Loader
-from weightlint.loading.outcome import Failure, Fill, Outcome, written
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip, written
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -79,13 +79,13 @@ class Survey:
         return [part for part in self.parts if isinstance(part.outcome, Failure)]
 
     @property
-    def first_failure(self) -> tuple[int, Alike] | None:
-        """What raises first: its row in the index, and the tensors that fare alike."""
-        found = [(min(map(it.group.row, it.coords)), at) for at, it in enumerate(self.failures)]
+    def first_failure(self) -> tuple[tuple[int, str], Alike] | None:
+        """What raises first: its place in the order of reading, and the tensors that fare alike."""
+        found = [(min(map(it.group.place, it.coords)), at) for at, it in enumerate(self.failures)]
         if not found:
             return None
-        row, at = min(found)
-        return row, self.failures[at]
+        place, at = min(found)
+        return place, self.failures[at]
 
     @property
     def lacking(self) -> dict[str, tuple[int, int]]:
@@ -112,15 +112,27 @@ class Surveyor:
         out = Survey(Loader(self.model, self.family, site))
         if out.built.error is not None:
             return out
+        out.parts = list(self._followed(out.loader, site))
         cover = Cover(site)
-        for group in self.groups:
-            for cell in self._cells(group, site):
-                outcome = out.loader.feed(group.tensor(next(cell[0].members())))
-                out.parts.append(Alike(group, cell, outcome))
-                for fill in written(outcome):
-                    cover.add(group, cell, fill)
+        for part in out.parts:
+            for fill in written(part.outcome):
+                cover.add(part.group, part.cell, fill)
         out.written = cover.written()
         return out
+
+    def _followed(self, loader: Loader, site: Site) -> Iterator[Alike]:
+        """Follow each cell by its first tensor; tensors that wait for others one by one, in the order of reading."""
+        waiting: list[tuple[tuple[int, str], Group, Row]] = []
+        for group in self.groups:
+            for cell in self._cells(group, site):
+                outcome = loader.follow(group.tensor(next(cell[0].members())))
+                if isinstance(outcome, Skip) and outcome.why == "half":
+                    waiting += [(group.place(next(row.members())), group, row) for row in cell]
+                    loader.forget()
+                else:
+                    yield Alike(group, cell, outcome)
+        for _, group, row in sorted(waiting, key=lambda it: it[0]):
+            yield Alike(group, [row], loader.follow(group.tensor(next(row.members()))))
 
     def _cells(self, group: Group, site: Site) -> Iterator[list[Row]]:
         """Split a group into tensors that this rank treats alike."""
