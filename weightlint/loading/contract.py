@@ -28,6 +28,7 @@ from weightlint.loading.family import (
     Texts,
 )
 from weightlint.loading.fault import Fault
+from weightlint.loading.ways import Raises, Shared, Way
 from weightlint.version import within
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Contract:
     faults: tuple[Fault, ...] = ()
     unknown: Mapping[str, str] | None = None
 
-    def family(self, arch: str, version: str, architecture: str = "") -> Family | None:
+    def family(
+        self, arch: str, version: str, architecture: str = "", *, expert_parallel: bool = False
+    ) -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
 
         `architecture` is the class that the config names. Of several families the last one holds, so that a file may
@@ -63,6 +66,7 @@ class Contract:
             if arch in it.archs
             and within(version, it.versions)
             and (not it.architectures or architecture in it.architectures)
+            and (expert_parallel or not it.expert_parallel)
         )
         return next(fitting, None)
 
@@ -80,6 +84,10 @@ _NESTED: dict[str, type[Any]] = {
     "draft": Draft,
     "scopes": Scope,
     "stages": Stages,
+    "ways": Way,
+    "refuses": Raises,
+    "after": Raises,
+    "shared": Shared,
 }
 
 
@@ -159,6 +167,6 @@ def load(path: Path) -> Contract:
         text = raw.decode()
         table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         return parse(table, str(path))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no contract: {error}"
         raise SchemaError(message) from error
