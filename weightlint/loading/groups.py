@@ -121,7 +121,7 @@ def after(template: Template, word: str) -> int | None:
 
 
 def grouped(index: Index, joined: Joined | None = None) -> list[Group]:
-    """Split the rows of a checkpoint into groups; a join saves the folding of names that it has placed."""
+    """Split the rows of a checkpoint into groups, in the order of the files; a join saves the folding of names that it has placed."""
     if joined is None:
         return list(_of_rows(index, range(len(index))))
     out: list[Group] = []
@@ -134,7 +134,14 @@ def grouped(index: Index, joined: Joined | None = None) -> list[Group]:
         for row in rows:
             rest[row] = 0
     left = list(itertools.compress(range(len(index)), rest))
-    return [*out, *_of_rows(index, left)]
+    out += _of_rows(index, left)
+    return sorted(out, key=_first_row)
+
+
+def _first_row(group: Group) -> int:
+    """Return the row of a tensor of the first layer: groups are fed as files are read, since some wait for others."""
+    coords = next(iter(group.by_layer.values()))
+    return group.row(next(iter(coords)))
 
 
 def _of_slot(index: Index, slot: Slot, kind: Kind) -> Group:
