@@ -170,13 +170,14 @@ def load_map(
     loader: str,
     plan: Plan | str | None = None,
     rank: str | None = None,
+    order: str = "header",
     arch: str | None = None,
     config: str | None = None,
     schema: str | None = None,
 ) -> dict[str, object]:
     """Predict what a loader does with every tensor on each rank; JSON values of `schemas/_meta/map.schema.json`.
 
-    `rank` (`tp0.pp1`) leaves the class of that rank alone.
+    `rank` (`tp0.pp1`) leaves the class of that rank alone. `order` is that of the tensors of one file: `header` or `name`.
 
     Raises:
         WeightlintError: weightlint could not look, or nothing is known of this loader and model.
@@ -186,7 +187,7 @@ def load_map(
     with collector_off():
         case = open_cases(str(target), arch=arch, config=config, schema=schema, loader=_release(loader))[0]
         case.plan = _plan(plan)
-        return asked(case, rank)
+        return asked(case, rank, by_name=order == "name")
 
 
 def snapshot(target: str, output: str) -> int:

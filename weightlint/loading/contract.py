@@ -167,6 +167,6 @@ def load(path: Path) -> Contract:
         text = raw.decode()
         table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
         return parse(table, str(path))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no contract: {error}"
         raise SchemaError(message) from error

@@ -70,8 +70,7 @@ class Fates:
         """Say what becomes of the checkpoint as a whole: what raises first, else what stays unwritten."""
         firsts = [first for sort in self.prediction.sorts if (first := sort.survey.first_failure)]
         if firsts:
-            row = min(row for row, _ in firsts)
-            name = self.prediction.case.index.names[row]
+            (_, name), _ = min(firsts, key=lambda first: first[0])
             return self._stopped(name)
         gone: dict[str, list[Sort]] = defaultdict(list)
         for sort in self.prediction.sorts:
@@ -101,7 +100,7 @@ class Fates:
             if slot is None:
                 continue
             for sort in self.prediction.sorts:
-                outcome = sort.survey.fed(Tensor(name, slot.shape, ""))
+                outcome = self._outcome(sort, self._expected(name, slot))
                 if isinstance(outcome, Fill):
                     out.add(outcome.param)
         return out
@@ -129,10 +128,38 @@ class Fates:
             slot = self._slot(name)
             if slot is None:
                 return
-            tensor = Tensor(name, slot.shape, "")
+            tensor = self._expected(name, slot)
         for sort in self.prediction.sorts:
             if sort.survey.built.error is None:
-                yield Fed(tensor, row is not None, sort, sort.survey.fed(tensor))
+                yield Fed(tensor, row is not None, sort, self._outcome(sort, tensor))
+
+    def _outcome(self, sort: Sort, tensor: Tensor) -> Outcome:
+        """Feed one tensor, and those that it waits for if it is held back until they come."""
+        loader = sort.survey.loader
+        loader.forget()
+        outcome = loader.follow(tensor)
+        if isinstance(outcome, Skip) and outcome.why == "half":
+            more = (loader.follow(it) for it in self._siblings(tensor.name))
+            outcome = next((it for it in more if isinstance(it, Fill) and tensor.name in it.beside), outcome)
+        loader.forget()
+        return outcome
+
+    def _siblings(self, name: str) -> Iterator[Tensor]:
+        """Yield the expected tensors of the modules beside that of a tensor."""
+        _, coord = fold(name)
+        module, _, leaf = name.rpartition(".")
+        head = module.rpartition(".")[0]
+        for slot in self.prediction.model.expected.slots:
+            if slot.pattern.endswith(f".{leaf}") and _holds(slot, coord):
+                beside = slot.name(coord)
+                if beside != name and beside.startswith(f"{head}."):
+                    yield self._expected(beside, slot)
+
+    def _expected(self, name: str, slot: Slot) -> Tensor:
+        """Return the tensor that the schema wants, in the dtype that the loader has a parameter for."""
+        model = self.prediction.model
+        only = next(iter(slot.dtypes)) if len(slot.dtypes) == 1 else ""
+        return Tensor(name, slot.shape, TORCH.get(only, model.dtype))
 
     def _slot(self, name: str) -> Slot | None:
         """Return the slot of the schema that a missing tensor belongs to."""

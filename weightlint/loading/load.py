@@ -53,7 +53,7 @@ class Loader:
 
     def feed(self, tensor: Tensor) -> Outcome:
         """Say what becomes of one tensor; what waits for others is forgotten where one fails."""
-        outcome = self._fed(tensor)
+        outcome = self.follow(tensor)
         if isinstance(outcome, Failure):
             self.forget()
         return outcome
@@ -63,14 +63,19 @@ class Loader:
         for view, _ in self._scopes:
             view.held.clear()
 
-    def _fed(self, tensor: Tensor) -> Outcome:
-        first = _walked(tensor, *self._before)
-        if not isinstance(first, Tensor):
-            return first
+    def follow(self, tensor: Tensor) -> Outcome:
+        """Say what becomes of one tensor, with all that waits for others kept whatever happens."""
+        name = tensor.name
+        view, steps = self._before
+        if steps:
+            first = _walked(name, tensor, view, steps)
+            if not isinstance(first, tuple):
+                return first
+            name, tensor = first
         for view, steps in self._scopes:
-            if f"{first.name}.".startswith(view.prefix):
-                result = _walked(replace(first, name=first.name[len(view.prefix) :]), view, steps)
-                return Skip("unknown") if isinstance(result, Tensor) else result
+            if f"{name}.".startswith(view.prefix):
+                result = _walked(name[len(view.prefix) :], tensor, view, steps)
+                return Skip("unknown") if isinstance(result, tuple) else result
         return Skip("unknown")
 
     def lost_alias(self, out: Load) -> Failure | None:
@@ -90,17 +95,17 @@ class Loader:
         return None
 
 
-def _walked(tensor: Tensor, view: View, steps: Sequence[Step]) -> Outcome | Tensor:
-    """Go through steps until one knows what becomes of a tensor; else return it as they leave it."""
+def _walked(name: str, tensor: Tensor, view: View, steps: Sequence[Step]) -> Outcome | tuple[str, Tensor]:
+    """Go through steps until one knows what becomes of a tensor; else return its name and it as they leave them."""
     for step in steps:
-        result = step(tensor.name, tensor, view)
+        result = step(name, tensor, view)
         if isinstance(result, str):
-            tensor = replace(tensor, name=result) if result != tensor.name else tensor
+            name = result
         elif isinstance(result, Tensor):
-            tensor = result
+            name, tensor = result.name, result
         else:
             return result
-    return tensor
+    return name, tensor
 
 
 def _applies(row: Mapping[str, Any], model: Model) -> bool:

@@ -136,7 +136,9 @@ class Prediction:
         """Tell what an outcome can depend on, beside the stage."""
         spread, stage = self.spread, rank.pp
         experts: Hashable = rank.tp if self.family.experts.over == "tp" else None
-        if spread.experts and spread.ep > 1:
+        if self.family.experts.over == "tp":
+            experts = rank.tp if exact or self._is_ragged(stage) else None
+        elif spread.experts and spread.ep > 1:
             dealt = spread.dealt[spread.position("ep", rank)]
             experts = dealt if exact or self._is_ragged(stage) else len(dealt)
         tp: Hashable = (rank.tp, rank.dp) if self._is_odd(stage) else None
@@ -229,7 +231,12 @@ def model_of(case: Case, family: Family) -> Model:
 
     if case.schema is None or case.config is None:
         return Model(Expected(()))
-    return read(expand(case.schema, as_taken(case.config, family)), case.config, family, dtype=_dtype(case, case.config))
+    return read(
+        expand(case.schema, as_taken(case.config, family)),
+        case.config,
+        family,
+        dtype=_dtype(case, case.config),
+    )
 
 
 def _dtype(case: Case, config: Config) -> str:

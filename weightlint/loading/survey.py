@@ -7,13 +7,12 @@ tensors or experts.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from weightlint.loading.gathering import missed
 from weightlint.loading.load import Loader
 from weightlint.loading.outcome import Failure, Fill, Outcome, Skip, written
-from weightlint.loading.partners import Partners
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from weightlint.loading.groups import Group
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
-    from weightlint.loading.steps import Tensor
     from weightlint.names import Coord
 
 
@@ -68,14 +66,9 @@ class Survey:
     """What one rank, and every rank like it, ends up with; `last` is what is raised when all is read."""
 
     loader: Loader
-    partners: Partners
     parts: list[Alike] = field(default_factory=list)
     written: dict[str, int] = field(default_factory=dict)
     last: Failure | None = None
-
-    def fed(self, tensor: Tensor) -> Outcome:
-        """Say what becomes of one tensor."""
-        return self.partners.fed(self.loader, tensor)
 
     @property
     def built(self) -> Built:
@@ -88,21 +81,21 @@ class Survey:
         return [part for part in self.parts if isinstance(part.outcome, Failure)]
 
     @property
-    def first_failure(self) -> tuple[int, Alike] | None:
-        """What raises first: its row in the index, and the tensors that fare alike."""
-        found = [(min(map(it.group.row, it.coords)), at) for at, it in enumerate(self.failures)]
+    def first_failure(self) -> tuple[tuple[int, str], Alike] | None:
+        """What raises first: its place in the order of reading, and the tensors that fare alike."""
+        found = [(min(map(it.group.place, it.coords)), at) for at, it in enumerate(self.failures)]
         if not found:
             return None
-        row, at = min(found)
-        return row, self.failures[at]
+        place, at = min(found)
+        return place, self.failures[at]
 
     @property
     def lacking(self) -> dict[str, tuple[int, int]]:
-        """Parameters of which elements stay unwritten, with the numbers written and in all."""
+        """Parameters of which elements stay without a value that serves, with the numbers written and in all."""
         out: dict[str, tuple[int, int]] = {}
         for name, param in self.built.params.items():
             got = self.written.get(name, 0)
-            if got != param.elements and not (got == 0 and param.default):
+            if got != param.elements and not (got == 0 and (param.default or param.sound)):
                 out[name] = (got, param.elements)
         return out
 
@@ -115,46 +108,63 @@ class Surveyor:
         self.family = family
         self.groups = groups
         self.sorts = sorts_of_layers(model)
-        self.partners = Partners(family, groups[0].index if groups else None)
 
     def survey(self, site: Site) -> Survey:
         """Survey one rank."""
         loader = Loader(self.model, self.family, site)
-        out = Survey(loader, self.partners, last=loader.last)
+        out = Survey(loader, last=loader.last)
         if out.built.error is not None:
             return out
-        cover = Cover(site, loader.places)
         gone = self._missed(loader)
         out.last = gone or out.last
-        for group in self.groups:
-            for cell in self._cells(group, site):
-                outcome = Skip("unread") if gone else out.fed(group.tensor(next(cell[0].members())))
-                out.parts.append(Alike(group, cell, outcome))
-                for fill in written(outcome):
-                    cover.add(group, cell, fill)
+        out.parts = [] if gone else list(self._followed(loader, site))
+        cover = Cover(site, loader.places)
+        for part in out.parts:
+            for fill in written(part.outcome):
+                cover.add(part.group, part.cell, fill)
         out.written = cover.written()
         return out
 
     def _missed(self, loader: Loader) -> Failure | None:
         """Return what a load function raises that looks for some tensors before it copies any."""
-        index, shared = self.partners.index, loader.shared
-        return missed(shared, self.model, index.rows) if index is not None and shared is not None else None
+        if loader.shared is None or not self.groups:
+            return None
+        return missed(loader.shared, self.model, self.groups[0].index.rows)
+
+    def _followed(self, loader: Loader, site: Site) -> Iterator[Alike]:
+        """Follow each cell by its first tensor; tensors that wait for others one by one, in the order of reading."""
+        waiting: list[tuple[tuple[int, str], Group, Row]] = []
+        for group in self.groups:
+            for cell in self._cells(group, site):
+                outcome = loader.follow(group.tensor(next(cell[0].members())))
+                if isinstance(outcome, Skip) and outcome.why == "half":
+                    waiting += [(group.place(next(row.members())), group, row) for row in cell]
+                    loader.forget()
+                else:
+                    yield Alike(group, cell, outcome)
+        late: dict[str, Alike] = {}
+        for _, group, row in sorted(waiting, key=lambda it: it[0]):
+            tensor = group.tensor(next(row.members()))
+            outcome = loader.follow(tensor)
+            late[tensor.name] = Alike(group, [row], outcome)
+            for name in outcome.beside if isinstance(outcome, Fill) else ():
+                late[name] = replace(late[name], outcome=outcome)
+        yield from late.values()
 
     def _cells(self, group: Group, site: Site) -> Iterator[list[Row]]:
         """Split a group into tensors that this rank treats alike."""
         cells: dict[tuple[object, ...], list[Row]] = defaultdict(list)
         local, count, at = site.experts, self.model.experts, group.expert_at
-        halves_meet = self.partners.concerns(f".{group.template}")
         for layer, coords in group.by_layer.items():
             sort = (
                 self.sorts.get(layer) if layer is not None else None,
                 layer is None or layer in site.layers,
-                self.partners.mark(group.name(next(iter(coords)))) if halves_meet else None,
             )
             if at is None or not count or (len(local) == count and layer in group.complete(count)):
                 cells[sort].append(Row(layer, coords, whole=at is not None and bool(count)))
             elif layer in group.complete(count):
-                cells[*sort, "here"].append(Row(layer, coords, whole=True, at=at, among=local))
+                if local:
+                    cells[*sort, "here"].append(Row(layer, coords, whole=True, at=at, among=local))
                 cells[*sort, "away"].append(Row(layer, coords, at=at, among=local, inside=False))
             else:
                 halves: dict[tuple[bool, bool], list[Coord]] = defaultdict(list)

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from weightlint.plan import Rank
 
 VERSION = 1
+AFTER = "(after the last key)"
+"""Stands for a tensor where the loader raises when it has read all."""
 
 
-def asked(case: Case, rank: str | None = None) -> dict[str, object]:
+def asked(case: Case, rank: str | None = None, *, by_name: bool = False) -> dict[str, object]:
     """Predict for a case and write it out; only the class of one rank (`tp0.pp1`) if one is given.
 
     Raises:
@@ -30,7 +32,7 @@ def asked(case: Case, rank: str | None = None) -> dict[str, object]:
     if isinstance(prediction, str):
         message = f"{case.checkpoint.target}: no map: {prediction}"
         raise UsageError(message)
-    out = table(prediction, rank)
+    out = table(prediction, rank, by_name=by_name)
     if rank is not None and not out["ranks"]:
         plan = prediction.plan
         message = f"no rank {rank} in {plan.size:,} ranks; they are {', '.join(plan.patterns())}"
@@ -38,9 +40,9 @@ def asked(case: Case, rank: str | None = None) -> dict[str, object]:
     return out
 
 
-def table(prediction: Prediction, rank: str | None = None) -> dict[str, object]:
+def table(prediction: Prediction, rank: str | None = None, *, by_name: bool = False) -> dict[str, object]:
     """Write what goes where, per class of equal ranks; only the class of one rank if one is given."""
-    every = tensors(prediction.case.index)
+    every = tensors(prediction.case.index, by_name=by_name)
     rows: list[tuple[list[Rank], dict[str, object]]] = []
     for site, ranks in prediction.classes():
         if rank is not None and rank not in map(str, ranks):
@@ -67,7 +69,7 @@ def _named(ranks: Sequence[Rank], wanted: str | None) -> dict[str, object]:
 
 def _row(prediction: Prediction, result: Load) -> dict[str, object]:
     built = result.built
-    errors = result.errors
+    errors = result.errors | ({AFTER: result.after} if result.after else {})
     row: dict[str, object] = {
         "params": {name: [list(param.shape), param.dtype] for name, param in built.params.items()},
         "fill": {name: _fill(it) for name, it in result.outcomes.items() if not isinstance(it, Failure)},
@@ -84,5 +86,9 @@ def _row(prediction: Prediction, result: Load) -> dict[str, object]:
 
 def _fill(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Fill):
-        return {"param": outcome.param, "start": list(outcome.start), "shape": list(outcome.shape)}
+        slices: list[dict[str, object]] = [
+            {"param": it.param, "start": list(it.start), "shape": list(it.shape)} for it in outcome.all
+        ]
+        first, *more = slices
+        return first | ({"also": more} if more else {})
     return {"skip": outcome.why if not isinstance(outcome, Failure) else outcome.kind}

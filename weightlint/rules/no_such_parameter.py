@@ -36,6 +36,13 @@ def check(case: Case) -> Iterator[Finding]:
     yield from _unbuilt(prediction)
     for trouble in troubles(rest):
         yield _finding(prediction, trouble)
+    for failure, ranks in rest.ends().items():
+        yield RULE.finding(
+            f"{prediction.release.says} raises {failure} on ranks {' '.join(ranks)} after it has read all tensors",
+            place=Place(ranks=ranks),
+            unit="plan",
+            cure=f"take another release of {prediction.release.loader.says} or another plan: the files are sound",
+        )
 
 
 def _unbuilt(prediction: Prediction) -> Iterator[Finding]:

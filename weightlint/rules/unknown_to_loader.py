@@ -1,7 +1,7 @@
 """The loader's release does not know this kind of checkpoint, or has a known fault with it.
 
-Checks: architecture, tensors, layouts and keys against what the release takes, its known faults against checkpoint and plan.
-Matters: the checkpoint is sound, so nothing but another release or another plan will help; its error does not say so.
+Checks: what the release knows: architecture, for llama.cpp tensors, layouts and keys as well; its known faults with checkpoint and plan.
+Matters: the checkpoint is sound, so nothing but another release or another plan will help; what the loader says then leads elsewhere.
 Example: vLLM between #16383 and #16453 looks for the parameters of DeepSeek-R1's MTP layer: KeyError on every rank.
 Cure: take the release that the finding names.
 """
@@ -25,29 +25,28 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Ask whether the release knows the architecture, and what a GGUF file holds."""
+    """Ask whether the release knows the architecture and what a GGUF file holds, then for faults."""
     from weightlint.loading.prediction import contract_of
 
     release = case.loader
     if release is None:
         return
     if release.loader.name == llama.NAME:
-        from weightlint.unknown_to_llama import told
+        from weightlint.age_finding import too_old
 
-        yield from told(case, RULE)
+        yield from too_old(case, RULE, release)
         return
-    contract = contract_of(release)
+    if case.lacks(Need.EXPECTED):
+        return
+    prediction = case.prediction
+    contract = contract_of(release) if isinstance(prediction, str) else prediction.contract
     if contract is None:
         return
     span = (contract.unknown or {}).get(case.arch or "")
     if span and release.within(span):
         yield _unknown(case, release, span)
-
-
-def last(case: Case) -> Iterator[Finding]:
-    """Report a known fault where the prediction shows trouble that no finding explains."""
-    if not isinstance(case.prediction, str):
-        yield from _faults(case.prediction, case)
+    elif not isinstance(prediction, str):
+        yield from _faults(prediction, case)
 
 
 def _unknown(case: Case, release: Release, span: str) -> Finding:
@@ -63,6 +62,7 @@ def _unknown(case: Case, release: Release, span: str) -> Finding:
 
 
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
+    """Report a known fault where the prediction shows trouble that no finding explains."""
     from weightlint.loading.aftermath import Rest
     from weightlint.loading.trouble import troubles
 
@@ -95,7 +95,6 @@ RULE = Rule(
     level=Level.ERROR,
     page=__doc__ or "",
     check=check,
-    last=last,
-    needs=frozenset({Need.LOADER}),
-    turn=17,
+    needs=frozenset({Need.CONFIG, Need.LOADER}),
+    turn=90,
 )
