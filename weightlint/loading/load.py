@@ -34,6 +34,7 @@ class Loader:
         self.model = model
         site = seated(placed(site, model, family), model, family)
         self.built: Built = build(model, family, site)
+        self.places = site.experts
         self.shared = family.experts.shared if self.built.shared else None
         self.last: Failure | None = None
         if family.after is not None and not (family.after.when == "stages" and site.first and site.last):

@@ -14,14 +14,14 @@ from weightlint.expected import Expected
 from weightlint.loading.contract import load as read_contract
 from weightlint.loading.groups import grouped
 from weightlint.loading.model import TORCH, Model
-from weightlint.loading.reading import read
+from weightlint.loading.reading import as_taken, read
 from weightlint.loading.site import placed, site_of
 from weightlint.loading.survey import Surveyor
 from weightlint.plan import Plan, rank_patterns
 from weightlint.spread import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
     from weightlint.case import Case
     from weightlint.config import Config
@@ -46,7 +46,7 @@ def contract_of(release: Release) -> Contract | None:
     return read_contract(path) if path.is_file() else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sort:
     """Ranks that fare alike, and what becomes of the checkpoint on them."""
 
@@ -78,7 +78,7 @@ class Prediction:
 
     def site(self, rank: Rank) -> Site:
         """Return where a rank stands."""
-        return placed(site_of(self.spread, rank), self.model, self.family)
+        return placed(site_of(self.spread, rank, pipelined=self.family.pipelined), self.model, self.family)
 
     @cached_property
     def sorts(self) -> tuple[Sort, ...]:
@@ -98,10 +98,18 @@ class Prediction:
     @cached_property
     def unbuilt(self) -> dict[Failure, tuple[str, ...]]:
         """What constructors raise, with the ranks on which they do."""
+        return self._raised({sort: sort.survey.built.error for sort in self.sorts})
+
+    @cached_property
+    def closing(self) -> dict[Failure, tuple[str, ...]]:
+        """What load functions raise when all is read, with the ranks on which they do."""
+        return self._raised({sort: sort.survey.last for sort in self.sorts})
+
+    def _raised(self, failures: Mapping[Sort, Failure | None]) -> dict[Failure, tuple[str, ...]]:
         found: dict[Failure, list[Rank]] = {}
-        for sort in self.sorts:
-            if sort.survey.built.error is not None:
-                found.setdefault(sort.survey.built.error, []).extend(sort.ranks)
+        for sort, failure in failures.items():
+            if failure is not None:
+                found.setdefault(failure, []).extend(sort.ranks)
         return {failure: rank_patterns(ranks) for failure, ranks in found.items()}
 
     def is_met(self, fault: Fault) -> bool:
@@ -231,7 +239,12 @@ def model_of(case: Case, family: Family) -> Model:
 
     if case.schema is None or case.config is None:
         return Model(Expected(()))
-    return read(expand(case.schema, case.config), case.config, family, dtype=_dtype(case, case.config))
+    return read(
+        expand(case.schema, as_taken(case.config, family)),
+        case.config,
+        family,
+        dtype=_dtype(case, case.config),
+    )
 
 
 def _dtype(case: Case, config: Config) -> str:

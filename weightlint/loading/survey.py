@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from weightlint.loading.gathering import missed
 from weightlint.loading.load import Loader
 from weightlint.loading.outcome import Failure, Fill, Outcome, Skip, written
 
@@ -62,11 +63,12 @@ class Alike:
 
 @dataclass
 class Survey:
-    """What one rank, and every rank like it, ends up with."""
+    """What one rank, and every rank like it, ends up with; `last` is what is raised when all is read."""
 
     loader: Loader
     parts: list[Alike] = field(default_factory=list)
     written: dict[str, int] = field(default_factory=dict)
+    last: Failure | None = None
 
     @property
     def built(self) -> Built:
@@ -106,14 +108,18 @@ class Surveyor:
         self.family = family
         self.groups = groups
         self.sorts = sorts_of_layers(model)
+        self.index = groups[0].index if groups else None
 
     def survey(self, site: Site) -> Survey:
         """Survey one rank."""
-        out = Survey(Loader(self.model, self.family, site))
+        loader = Loader(self.model, self.family, site)
+        out = Survey(loader, last=loader.last)
         if out.built.error is not None:
             return out
-        out.parts = list(self._followed(out.loader, site))
-        cover = Cover(site)
+        gone = self._missed(loader)
+        out.last = gone or out.last
+        out.parts = [] if gone else list(self._followed(loader, site))
+        cover = Cover(site, loader.places)
         for part in out.parts:
             for fill in written(part.outcome):
                 cover.add(part.group, part.cell, fill)
@@ -133,6 +139,13 @@ class Surveyor:
                     yield Alike(group, cell, outcome)
         for _, group, row in sorted(waiting, key=lambda it: it[0]):
             yield Alike(group, [row], loader.follow(group.tensor(next(row.members()))))
+
+    def _missed(self, loader: Loader) -> Failure | None:
+        """Return what a load function raises that looks for some tensors before it copies any."""
+        shared = loader.shared
+        if self.index is None or shared is None:
+            return None
+        return missed(shared, self.model, self.index.rows)
 
     def _cells(self, group: Group, site: Site) -> Iterator[list[Row]]:
         """Split a group into tensors that this rank treats alike."""
@@ -161,8 +174,9 @@ class Surveyor:
 class Cover:
     """Which regions of which parameters of a rank are written."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, places: Mapping[int, tuple[int, ...]]) -> None:
         self.site = site
+        self.places = places
         self.regions: dict[str, dict[tuple[Shape, Shape], tuple[int, set[int]]]] = defaultdict(dict)
 
     def add(self, group: Group, cell: Sequence[Row], fill: Fill) -> None:
@@ -190,10 +204,9 @@ class Cover:
 
     def _places(self, numbers: set[int]) -> int:
         """Count the places that experts take on the rank, 1 for what is no expert's."""
-        experts = self.site.experts
-        if len(numbers) == len(experts) and -1 not in numbers:
+        if len(numbers) == len(self.site.experts) and -1 not in numbers:
             return self.site.local_experts
-        return sum(1 if number < 0 else len(experts.get(number, ())) for number in numbers)
+        return sum(1 if number < 0 else len(self.places.get(number, ())) for number in numbers)
 
 
 def sorts_of_layers(model: Model) -> dict[int, int]:

@@ -34,6 +34,7 @@ def check(case: Case) -> Iterator[Finding]:
     if rest.is_moot:
         return
     yield from _unbuilt(prediction)
+    yield from _closing(prediction)
     for trouble in troubles(rest):
         yield _finding(prediction, trouble)
 
@@ -46,6 +47,17 @@ def _unbuilt(prediction: Prediction) -> Iterator[Finding]:
             place=Place(ranks=ranks),
             unit="plan",
             cure="choose another plan: `weightlint plan PATH --gpus N` lists those that can be",
+        )
+
+
+def _closing(prediction: Prediction) -> Iterator[Finding]:
+    """Report what the load function raises of its own when all tensors are read."""
+    for failure, ranks in prediction.closing.items():
+        yield RULE.finding(
+            f"{prediction.release.says} raises {failure} on ranks {' '.join(ranks)} when all tensors are read",
+            place=Place(ranks=ranks),
+            unit="plan",
+            cure=f"take another plan, or another release of {prediction.release.loader.says}",
         )
 
 
