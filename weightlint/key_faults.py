@@ -169,7 +169,7 @@ def _uneven(scope: Scope, name: str) -> Iterator[KeyFault]:
     if len(several) > 1:
         yield KeyFault(
             key=name,
-            what=f"is {expr.written(items)}: layers of this architecture are all alike",
+            what=f"is {' or '.join(map(str, several))} by layer: layers of this architecture are all alike",
             expected=f"one value for all layers, as {several[0]}",
             found=" and ".join(map(str, several)),
             otherwise=spec.even,
