@@ -122,8 +122,8 @@ def plan(
 
     with collector_off():
         reader, use = _release(loader), running(None, None, gpu=gpu, gpu_memory=gpu_memory)
-        case = open_cases(str(target), arch=arch, config=config)[0]
-        case.loader, case.running = reader, use
+        case = open_cases(str(target), arch=arch, config=config, loader=reader)[0]
+        case.running = use
         return planned(case, gpus, dp=dp)
 
 
@@ -184,8 +184,8 @@ def load_map(
     from weightlint.loading.table import asked
 
     with collector_off():
-        case = open_cases(str(target), arch=arch, config=config, schema=schema)[0]
-        case.loader, case.plan = _release(loader), _plan(plan)
+        case = open_cases(str(target), arch=arch, config=config, schema=schema, loader=_release(loader))[0]
+        case.plan = _plan(plan)
         return asked(case, rank)
 
 

@@ -58,8 +58,9 @@ class Release:
 
     @property
     def says(self) -> str:
-        """Return name and version as people write them: `vLLM 0.8.4`."""
-        return f"{self.loader.says} {self.version}"
+        """Return name and version as people write them: `vLLM 0.8.4`, `vLLM at PR #16383`."""
+        _, pull, number = self.version.partition("+pr")
+        return f"{self.loader.says} at PR #{number}" if pull else f"{self.loader.says} {self.version}"
 
     @property
     def is_settled(self) -> bool:

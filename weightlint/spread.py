@@ -6,7 +6,6 @@ the same. What is wrong with a plan is not said here but in `weightlint.limits`.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,28 +14,32 @@ from weightlint.expected import Presence
 from weightlint.experts import Dealt, deal
 from weightlint.kind import KINDS, Share
 from weightlint.pipeline import SPLITS, ranges
+from weightlint.plan_names import PlanNames
 from weightlint.plan_rules import NEUTRAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from weightlint.expected import Expected, Slot
+    from weightlint.expected import Expected, Layout, Slot
     from weightlint.loader import Release
-    from weightlint.plan import Assigned, Plan, Rank
+    from weightlint.plan import Plan, Rank
     from weightlint.plan_rules import PlanRules
 
 HEADS = "num_attention_heads"
 KV_HEADS = "num_key_value_heads"
-_NUMBER = re.compile(r"\{\w+\}")
 
 
 @dataclass
 class Spread:
-    """A plan, the rules by which it is read, and the expectation that it is laid over."""
+    """A plan, the rules by which it is read, and the expectation that it is laid over.
+
+    `layouts` are other names that the same tensors may have, by which a plan may call them.
+    """
 
     plan: Plan
     expected: Expected
     release: Release | None = None
+    layouts: tuple[Layout, ...] = ()
     shared: dict[Slot, tuple[Share, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -88,6 +91,8 @@ class Spread:
         tp, ep, group = self.plan.tp, self.ep, self.rules.experts.group
         if group == "all":
             return 1 if ep > 1 else tp * self.plan.dp
+        if self.rules.experts.never_cut and ep > 1:
+            return 1
         return tp if group == "dp" else max(1, tp // ep)
 
     def position(self, group: str, rank: Rank) -> int:
@@ -201,17 +206,14 @@ class Spread:
             round_robin=self.plan.placement == "round_robin" and rules.round_robin,
         )
 
-    def assigned(self, slot: Slot) -> Assigned | None:
-        """Return the cut that the plan gives for a slot by name."""
-        if not self.plan.assigned:
-            return None
-        name = module_of(slot)
-        return next((it for it in self.plan.assigned if is_named(it, name)), None)
+    @cached_property
+    def names(self) -> PlanNames:
+        """What the plan calls the tensors."""
+        return PlanNames(self.expected, self.layouts, self.plan.assigned)
 
     def is_whole(self, slot: Slot) -> bool:
         """Tell whether the loader leaves a tensor whole that others cut."""
-        ends = self.rules.whole_names.get(self.expected.schema, ())
-        return any(part.strip("*") in slot.pattern for part in ends)
+        return any(part in slot.pattern for part in self.rules.whole_names.get(self.expected.schema, ()))
 
     def shares(self, slot: Slot) -> tuple[Share, ...]:
         """Return what each group of ranks makes of a slot."""
@@ -233,15 +235,3 @@ class Spread:
             if share.cut is not None:
                 out[share.cut.dim] = share.cut.at(position)
         return out
-
-
-def module_of(slot: Slot) -> str:
-    """Return the module of a slot, numbers as `*`: `model.layers.*.mlp.down_proj`."""
-    return re.sub(r"\.(weight|bias)$", "", _NUMBER.sub("*", slot.pattern))
-
-
-def is_named(given: Assigned, module: str) -> bool:
-    """Tell whether a pattern of a plan is for a module: its whole name, or in a plan of our own its end."""
-    if module == given.pattern:
-        return True
-    return not given.whole and module.endswith("." + given.pattern)

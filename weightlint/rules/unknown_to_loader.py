@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Ask for the architecture first, then for faults."""
+    """Ask whether the release knows the architecture and what a GGUF file holds, then for faults."""
     from weightlint.loading.prediction import contract_of
 
     release = case.loader
