@@ -22,7 +22,7 @@ from weightlint.plan import Plan, rank_patterns
 from weightlint.spread import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from weightlint.case import Case
     from weightlint.config import Config
@@ -47,7 +47,7 @@ def contract_of(release: Release) -> Contract | None:
     return read_contract(path) if path.is_file() else None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Sort:
     """Ranks that fare alike, and what becomes of the checkpoint on them."""
 
@@ -99,18 +99,10 @@ class Prediction:
     @cached_property
     def unbuilt(self) -> dict[Failure, tuple[str, ...]]:
         """What constructors raise, with the ranks on which they do."""
-        return self._raised({sort: sort.survey.built.error for sort in self.sorts})
-
-    @cached_property
-    def closing(self) -> dict[Failure, tuple[str, ...]]:
-        """What load functions raise when all is read, with the ranks on which they do."""
-        return self._raised({sort: sort.survey.last for sort in self.sorts})
-
-    def _raised(self, failures: Mapping[Sort, Failure | None]) -> dict[Failure, tuple[str, ...]]:
         found: dict[Failure, list[Rank]] = {}
-        for sort, failure in failures.items():
-            if failure is not None:
-                found.setdefault(failure, []).extend(sort.ranks)
+        for sort in self.sorts:
+            if sort.survey.built.error is not None:
+                found.setdefault(sort.survey.built.error, []).extend(sort.ranks)
         return {failure: rank_patterns(ranks) for failure, ranks in found.items()}
 
     def is_met(self, fault: Fault) -> bool:
