@@ -51,11 +51,11 @@ def judge(
 
 def _by_loader(case: Case) -> Iterable[Finding]:
     """Say after each finding what the chosen loader makes of it."""
-    if case.loader is None or isinstance(case.prediction, str):
+    if case.loader is None:
         return case.told
     from weightlint.loading.aftermath import with_fates
 
-    return with_fates(case.prediction, case.told)
+    return with_fates(case, case.told)
 
 
 def _wanted(rule: Rule, select: Sequence[str], ignore: Sequence[str]) -> bool:

@@ -58,6 +58,7 @@ LOADER = Loader(
     recorded=("4.57.6", "5.23.0"),
     plan_rules=(("", RULES),),
     dialects=frozenset({"hf"}),
+    formats=frozenset({"safetensors", "torch", "gguf"}),
     quants=frozenset({"fp8_block"}),
     limits=LIMITS,
 )

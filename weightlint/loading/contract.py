@@ -27,6 +27,7 @@ from weightlint.loading.family import (
     Texts,
 )
 from weightlint.loading.fault import Fault
+from weightlint.loading.manner import Manner
 from weightlint.version import within
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ T = TypeVar("T")
 class Contract:
     """One framework's families and known faults; `recorded` are the releases that they were held against.
 
-    `unknown` gives for a schema the releases that do not know its architecture.
+    `unknown` gives for a schema the releases that do not know its architecture, `strictness` what releases do with
+    each kind of defect.
     """
 
     loader: str
@@ -49,6 +51,7 @@ class Contract:
     families: tuple[Family, ...]
     faults: tuple[Fault, ...] = ()
     unknown: Mapping[str, str] | None = None
+    strictness: tuple[Manner, ...] = ()
 
     def family(self, arch: str, version: str) -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
@@ -122,7 +125,22 @@ def parse(table: Mapping[str, Any], source: str) -> Contract:
         families=tuple(families),
         faults=tuple(_made(Fault, row, f"{source}: {row.get('name')}") for row in table.get("fault", ())),
         unknown=dict(table.get("unknown", {})),
+        strictness=tuple(_made(Manner, row, f"{source}: strictness") for row in table.get("strictness", ())),
     )
+
+
+def table(path: Path) -> dict[str, Any]:
+    """Read a contract file, TOML or JSON, as a table.
+
+    Raises:
+        SchemaError: it cannot be read.
+    """
+    try:
+        text = path.read_bytes().decode()
+        return dict(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        message = f"{path} is no contract: {error}"
+        raise SchemaError(message) from error
 
 
 def load(path: Path) -> Contract:
@@ -132,10 +150,7 @@ def load(path: Path) -> Contract:
         SchemaError: it cannot be read or is none.
     """
     try:
-        raw = path.read_bytes()
-        text = raw.decode()
-        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return parse(table, str(path))
-    except (OSError, ValueError, KeyError) as error:
+        return parse(table(path), str(path))
+    except (ValueError, KeyError) as error:
         message = f"{path} is no contract: {error}"
         raise SchemaError(message) from error
