@@ -456,6 +456,8 @@ def test_completion_of_words() -> None:
     ]
     assert completed("explain", "missing-t") == ["missing-tensor"]
     assert completed("check ckpt --format", "j") == ["json"]
+    assert completed("check ckpt --loader", "vl") == ["vllm"]
+    assert completed("plan ckpt --loader", "vllm@0.8") == ["vllm@0.8.4"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

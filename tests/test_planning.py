@@ -110,7 +110,7 @@ def test_loaders_without_pipeline_or_slices() -> None:
 def test_the_incident_of_layer_61_is_no_fault_of_the_plan() -> None:
     """VLLM #16450: R1 at TP8 x PP3 with VLLM_PP_LAYER_PARTITION=22,20,19 loads in 0.8.4."""
     report = api.check(V3, loader="vllm@0.8.4", plan=Plan(tp=8, pp=3, pp_layers=(22, 20, 19)))
-    assert report.findings == ()
+    assert [it for it in report.findings if it.code.startswith("WL5")] == []
     assert (report.facts.loader, report.facts.plan) == (
         "vllm@0.8.4",
         {"tp": 8, "pp": 3, "ep": 1, "pp_layers": [22, 20, 19]},

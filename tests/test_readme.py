@@ -12,12 +12,17 @@ from typing import Any
 
 import gguf_toy
 import pytest
+from click.testing import CliRunner
 from toy import config, edited, toy
 
 from weightlint import schema
 from weightlint.api import RULES, check
+from weightlint.cli import _app as app
 from weightlint.drawer import Drawer
+from weightlint.loader import Release
+from weightlint.loading.prediction import contract_of
 
+INDEXES = Path(__file__).parents[1] / "fixtures" / "indexes"
 README = Path(__file__).parents[1] / "README.md"
 
 
@@ -46,10 +51,10 @@ def output(folder: Path, *edits: dict[str, Any]) -> str:
     return _shown(folder / "ckpt", folder)
 
 
-def _shown(target: Path, folder: Path) -> str:
+def _shown(target: Path, folder: Path, **options: str) -> str:
     stream = io.StringIO()
     writer: Drawer[Any] = Drawer("outputs", "OUTPUT")
-    writer["text"](check(str(target)), stream)
+    writer["text"](check(str(target), **options), stream)
     text = stream.getvalue().replace(str(folder) + "/", "./")
     return f"```text\n{text.rstrip()}\n```"
 
@@ -76,6 +81,42 @@ def broken_gguf(folder: Path) -> str:
     return _shown(folder / "model.gguf", folder)
 
 
+def loaded(folder: Path, name: str, *edits: dict[str, Any], **options: str) -> str:
+    made = toy("deepseek_v3", config(name) | {"q_lora_rank": 32})
+    for edit in edits:
+        made = edited(made, edit)
+    made.write(folder / "ckpt")
+    return _shown(folder / "ckpt", folder, **options)
+
+
+def plans() -> str:
+    found = CliRunner().invoke(
+        app.app,
+        [
+            "plan",
+            str(INDEXES / "deepseek-r1.json"),
+            "--gpus",
+            "32",
+            "--gpu",
+            "h100",
+            "--loader",
+            "vllm@0.8.4",
+        ],
+    )
+    return f"```text\n{found.output.rstrip()}\n```"
+
+
+def loaders() -> str:
+    rows = []
+    for name, loader in Drawer[Any]("loaders", "LOADER").items():
+        contract = contract_of(Release(loader, loader.newest))
+        followed = (
+            ", ".join(sorted({arch for it in contract.families for arch in it.archs})) if contract else ""
+        )
+        rows.append(f"| {name} | {_page(f'weightlint.loaders.{name}')} | {followed} |")
+    return "\n".join(["| name | what it is | followed tensor by tensor |", "|---|---|---|", *rows])
+
+
 def blocks(folder: Path) -> dict[str, str]:
     lost = [{"op": "drop", "tensor": f"model.layers.3.mlp.experts.{n}.down_proj.weight"} for n in range(4)]
     cut = {"op": "truncate", "file": "model-00001-of-00003.safetensors", "bytes": 100}
@@ -86,6 +127,16 @@ def blocks(folder: Path) -> dict[str, str]:
         "broken": output(folder / "broken", *lost, cut),
         "broken-gguf": broken_gguf(folder / "gguf"),
         "gguf": architectures_of_gguf(),
+        "loader": loaded(
+            folder / "loader",
+            "toy_deepseek_v3_fp8",
+            {"op": "drop", "tensor": "model.layers.2.mlp.experts.1.up_proj.*"},
+            loader="vllm@0.33.0",
+            plan="tp=2,pp=2",
+        ),
+        "fault": loaded(folder / "fault", "toy_deepseek_v3", loader="vllm@pr16383", plan="tp=2,pp=2"),
+        "plan": plans(),
+        "loaders": loaders(),
         **{kind: drawer(kind) for kind in ("formats", "dialects", "shardings")},
     }
 

@@ -37,6 +37,7 @@ def test_all_keys(tmp_path: Path) -> None:
     file.write_text(
         'select = ["WL1", "WL2"]\nignore = "WL206"\nfail-on = "warning"\n'
         'format = ["json"]\narch = "llama"\nconfig = "model/config.json"\n'
+        'loader = "vllm@0.8.4"\nplan = "tp=8,pp=3"\n'
     )
     assert settings.read(file) == Settings(
         select=("WL1", "WL2"),
@@ -45,6 +46,8 @@ def test_all_keys(tmp_path: Path) -> None:
         format=("json",),
         arch="llama",
         config=str(tmp_path / "model" / "config.json"),
+        loader="vllm@0.8.4",
+        plan="tp=8,pp=3",
         source=file,
     )
 

@@ -61,9 +61,11 @@ def check(
     with collector_off():
         use = running(dtype, device, gpu=gpu, gpu_memory=gpu_memory)
         reader, spread = _release(loader, contract), _plan(plan)
-        cases = open_cases(str(target), arch=arch, config=config, schema=schema, dialect=dialect)
+        cases = open_cases(
+            str(target), arch=arch, config=config, schema=schema, dialect=dialect, loader=reader
+        )
         for case in cases:
-            case.running, case.loader, case.plan = use, reader, spread
+            case.running, case.plan = use, spread
         findings, skips = judge(cases, select, ignore)
     facts = facts_of(cases, time.perf_counter() - began)
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
@@ -125,8 +127,8 @@ def plan(
 
     with collector_off():
         reader, use = _release(loader), running(None, None, gpu=gpu, gpu_memory=gpu_memory)
-        case = open_cases(str(target), arch=arch, config=config)[0]
-        case.loader, case.running = reader, use
+        case = open_cases(str(target), arch=arch, config=config, loader=reader)[0]
+        case.running = use
         return planned(case, gpus, dp=dp)
 
 
@@ -189,8 +191,8 @@ def load_map(
     from weightlint.loading.table import asked
 
     with collector_off():
-        case = open_cases(str(target), arch=arch, config=config, schema=schema)[0]
-        case.loader, case.plan = _release(loader, contract), _plan(plan)
+        case = open_cases(str(target), arch=arch, config=config, schema=schema, loader=_release(loader, contract))[0]
+        case.plan = _plan(plan)
         return asked(case, rank)
 
 

@@ -160,7 +160,8 @@ class Case:
         if self.plan is None or self.plain is None:
             return None
         spelt = self.spelling is not None and (self.spelling.native or self.spelling.dialect.name == "hf")
-        return Spread(self.plan, self.joined.expected if spelt else self.plain, self.loader)
+        expected = self.joined.expected if spelt else self.plain
+        return Spread(self.plan, expected, self.loader, self.plain.layouts)
 
     @cached_property
     def refusals(self) -> tuple[Refusal, ...]:

@@ -26,13 +26,15 @@ class Ledger:
     """Symptoms not yet explained.
 
     `missing` are coordinates of slots that nothing fills, `extra` rows that no slot asked for,
-    `misfits` rows of a slot by a kind that it does not allow, `doubled` pairs of rows of one name.
+    `misfits` rows of a slot by a kind that it does not allow, `doubled` pairs of rows of one name. `told` are
+    keys of a GGUF file that a rule has spoken of.
     """
 
     missing: dict[Slot, set[Coord]] = field(default_factory=dict)
     extra: Extra = field(default_factory=dict)
     misfits: dict[Slot, dict[Kind, list[int]]] = field(default_factory=dict)
     doubled: list[tuple[int, int]] = field(default_factory=list)
+    told: set[str] = field(default_factory=set)
 
     def take_missing(self, slot: Slot, coords: Iterable[Coord] | None = None) -> set[Coord]:
         """Explain missing tensors of a slot, all or these; return which."""

@@ -14,7 +14,7 @@ from weightlint.errors import UsageError, nearest
 from weightlint.version import split_spec, within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from weightlint.dtype_limits import Limit
     from weightlint.plan_rules import PlanRules
@@ -25,7 +25,7 @@ class Loader:
     """One framework.
 
     `says` is its name as its makers write it. `newest` is the last release that is known here, `since` the
-    first. `revisions` are versions for states between releases, by the number of the pull request. `recorded` are
+    first. `revisions` are versions for states between releases, by the number of the pull request, `numbered` gives the release that carries a build. `recorded` are
     the releases of which the outcome of loading was recorded. `plan_rules` are its
     rules for plans by range of versions, the first range that holds a version counts. `dialects` are the
     spellings that it reads, `quants` the quantisations, `limits` element types that it cannot use.
@@ -36,6 +36,7 @@ class Loader:
     since: str
     newest: str
     revisions: Mapping[str, str] = field(default_factory=dict)
+    numbered: Callable[[str], str] | None = None
     recorded: tuple[str, ...] = ()
     plan_rules: tuple[tuple[str, PlanRules], ...]
     dialects: frozenset[str] = frozenset({"hf"})
@@ -58,6 +59,16 @@ class Release:
         return f"{self.loader.name}@{self.version}"
 
     @property
+    def name(self) -> str:
+        """Return the loader's name."""
+        return self.loader.name
+
+    @cached_property
+    def number(self) -> str:
+        """The version to compare: of a build, the release that carries it."""
+        return self.loader.numbered(self.version) if self.loader.numbered else self.version
+
+    @property
     def says(self) -> str:
         """Return name and version as people write them: `vLLM 0.8.4`, `vLLM at PR #16383`."""
         _, pull, number = self.version.partition("+pr")
@@ -65,7 +76,7 @@ class Release:
 
     def within(self, span: str) -> bool:
         """Tell whether the version lies in a range such as `>=0.9,<0.11`."""
-        return within(self.version, span)
+        return within(self.number, span)
 
     def reads(self, thing: str) -> bool:
         """Tell whether the version reads a dialect or a format."""
@@ -96,7 +107,7 @@ def release(spec: str) -> Release:
     if version is None:
         return Release(loader, loader.newest)
     version = loader.revisions.get(version.lower().replace("#", "").removeprefix("pr"), version)
-    if not within(version, f">={loader.since}"):
+    if not Release(loader, version).within(f">={loader.since}"):
         message = (
             f"{known}@{version}: nothing is known of {loader.says} before {loader.since}; "
             f"take {known}@{loader.since} if that is near enough"

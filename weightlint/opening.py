@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from weightlint import keys
+from weightlint import keys, llama
 from weightlint import schema as schemas
 from weightlint.case import Case
 from weightlint.config_spelling import read as read_config
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.checkpoint import Checkpoint
+    from weightlint.loader import Release
     from weightlint.schema import Schema
 
 
@@ -36,6 +37,7 @@ def open_cases(
     config: str | None = None,
     schema: str | None = None,
     dialect: str | None = None,
+    loader: Release | None = None,
 ) -> list[Case]:
     """Read what the user points at: one case, or one for each model of a folder.
 
@@ -50,12 +52,18 @@ def open_cases(
     return [
         case
         for each in (first, *first.others)
-        for case in _views(each, arch=arch, config=config, schema=schema, dialect=dialect)
+        for case in _views(each, arch=arch, config=config, schema=schema, dialect=dialect, loader=loader)
     ]
 
 
 def _views(
-    checkpoint: Checkpoint, *, arch: str | None, config: str | None, schema: str | None, dialect: str | None
+    checkpoint: Checkpoint,
+    *,
+    arch: str | None,
+    config: str | None,
+    schema: str | None,
+    dialect: str | None,
+    loader: Release | None,
 ) -> Iterator[Case]:
     """Yield one case, or for a GGUF file with a config two: by its own keys, and against that config.
 
@@ -63,9 +71,9 @@ def _views(
     tensors that the model has and llama.cpp does not ask for.
     """
     if config is None or checkpoint.format != "gguf":
-        yield open_case(checkpoint, arch=arch, config=config, schema=schema, dialect=dialect)
+        yield open_case(checkpoint, arch=arch, config=config, schema=schema, dialect=dialect, loader=loader)
         return
-    own = open_case(checkpoint, arch=None, config=None, dialect=dialect)
+    own = open_case(checkpoint, arch=None, config=None, dialect=dialect, loader=loader)
     yield own
     if isinstance(own.config, Keys):
         silent = replace(checkpoint, faults=(), absent=())
@@ -82,9 +90,10 @@ def open_case(
     config: str | None,
     schema: str | None = None,
     dialect: str | None = None,
+    loader: Release | None = None,
 ) -> Case:
-    """Work out what a checkpoint should hold."""
-    case = Case(checkpoint, wanted=dialect)
+    """Work out what a checkpoint should hold, for the loader that reads it."""
+    case = Case(checkpoint, wanted=dialect, loader=loader)
     configure(case, config)
     if config is None and case.config is None and (arch or schema) and not _config_fault(case):
         message = (
@@ -186,8 +195,13 @@ def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
         case.unexpanded = f"the file is no model of its own: it says that it is of type {said}"
         return
     name = f"gguf/{_stem(arch or config.prefix)}"
-    if name in schemas.names("gguf"):
-        case.schema = schemas.load(name)
+    release = llama.release_of(case.loader)
+    if release is not None and arch is None and config.prefix not in llama.architectures(release):
+        case.unexpanded = (
+            f"{case.loader} does not know the architecture of the file ({printable(config.prefix)})"
+        )
+    elif name in schemas.names("gguf"):
+        case.schema = schemas.load(name, release)
     else:
         said = printable(config.prefix) if config.prefix else "none"
         case.unexpanded = f"no schema for the architecture of the file (general.architecture = {said})"

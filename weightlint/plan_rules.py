@@ -25,7 +25,7 @@ class ExpertRules:
     `refused`, or `odd` where frameworks differ. `group` is what the degree must fill: `all` ranks that
     share a stage or none, a divisor of `tp`, of `dp`, or of both (`any`). With `always`, experts are dealt
     even if the plan asks for no expert parallelism. `inner` tells that neighbouring ranks hold other experts,
-    not other slices of the same. `round_robin` tells that it can deal so. With redundant copies the number
+    not other slices of the same, `never_cut` that dealt experts are whole. `round_robin` tells that it can deal so. With redundant copies the number
     must come out even in any case.
     """
 
@@ -33,6 +33,7 @@ class ExpertRules:
     group: str = "any"
     inner: bool = False
     always: bool = False
+    never_cut: bool = False
     round_robin: bool = True
 
 
@@ -65,7 +66,7 @@ class PlanRules:
     `ragged` tells that a dimension which does not come out even is cut in chunks, the last ones shorter.
     `vocab` is what the vocabulary is padded to a multiple of, 0 for no padding; with `vocab_share` each
     rank's share is such a multiple `always`, `never`, or where the whole would not come out even
-    (`otherwise`). `whole` are kinds of tensors, and patterns by schema in `whole_names`, that are not
+    (`otherwise`). `whole` are kinds of tensors, `whole_names` parts of their names by schema, that are not
     cut. `unstaged` are schemas of which each rank of a pipeline builds all layers. `empty` tells that a stage may have no layers. `words` are its messages by what they are about.
     """
 

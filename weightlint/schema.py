@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from weightlint.edition import edition, releases
 from weightlint.errors import SchemaError, UsageError, nearest
 from weightlint.schema_table import Check, LayoutSpec, Line, Schema, parse
 
@@ -60,9 +61,9 @@ def path(name: str) -> Path:
     return folder() / f"{name}.toml"
 
 
-def load(name: str) -> Schema:
-    """Read a bundled schema."""
-    return read(path(name))
+def load(name: str, release: str | None = None) -> Schema:
+    """Read a bundled schema, as it holds for a release of its loader: the newest, unless told otherwise."""
+    return read(path(name), release)
 
 
 def audience(name: str) -> str:
@@ -72,14 +73,14 @@ def audience(name: str) -> str:
     return ", ".join(load(name).architectures)
 
 
-def read(file: Path) -> Schema:
+def read(file: Path, release: str | None = None) -> Schema:
     """Read a schema file, TOML or JSON, and what it extends.
 
     Raises:
         SchemaError: not readable, or not a schema; the text says where.
     """
     try:
-        return parse(_merged(table(file), 0), str(file.name))
+        return parse(_merged(table(file), 0, release), str(file.name))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         message = f"schema {file.name}: {type(error).__name__} {error}; `weightlint schema check` says more"
         raise SchemaError(message) from error
@@ -90,9 +91,26 @@ def validate(file: Path) -> list[str]:
     from weightlint import schema_check
 
     try:
-        return schema_check.shape(table(file)) or schema_check.sense(read(file))
+        raw = table(file)
+        editions = (None, *sorted(_turning_points(raw, 0)))
+        wrong = schema_check.shape(raw) or [
+            it for each in editions for it in schema_check.sense(read(file, each))
+        ]
+        return list(dict.fromkeys(wrong))
     except SchemaError as error:
         return [str(error)]
+
+
+def turning_points(name: str) -> frozenset[str]:
+    """Return the releases of the loader with which a bundled schema, or one that it extends, changes."""
+    return _turning_points(table(path(name)), 0)
+
+
+def _turning_points(mine: dict[str, Any], depth: int) -> frozenset[str]:
+    base = mine.get("extends")
+    if base is None or depth == MAX_DEPTH or not _is_bundled(folder() / f"{base}.toml"):
+        return releases(mine)
+    return releases(mine) | _turning_points(table(folder() / f"{base}.toml"), depth + 1)
 
 
 def detect(config: Config) -> str | None:
@@ -149,17 +167,13 @@ def table(file: Path) -> dict[str, Any]:
         raise SchemaError(message) from error
 
 
-def architectures() -> frozenset[str]:
-    """Return the architectures that llama.cpp knows, with a schema here or without."""
-    return frozenset(table(folder() / "gguf" / "_architectures.toml")["architectures"])
-
-
 def _is_bundled(file: Path) -> bool:
     return file.parent in {folder(), *(folder() / shelf for shelf in SHELVES)} and file.is_file()
 
 
-def _merged(mine: dict[str, Any], depth: int) -> dict[str, Any]:
+def _merged(whole: dict[str, Any], depth: int, release: str | None) -> dict[str, Any]:
     """Lay a table over the one that it extends: tables by key, tensors by full name."""
+    mine = edition(whole, release)
     base_name = mine.get("extends")
     if base_name is None:
         return mine
@@ -167,7 +181,7 @@ def _merged(mine: dict[str, Any], depth: int) -> dict[str, Any]:
     if depth == MAX_DEPTH or not _is_bundled(file):
         message = f"schema {mine.get('name')!r} extends {base_name!r}, which is not to be had"
         raise SchemaError(message)
-    base = _merged(table(file), depth + 1)
+    base = _merged(table(file), depth + 1, release)
     given = {block["prefix"] + line["name"] for block in mine.get("block", ()) for line in block["tensors"]}
     kept = [
         {**block, "tensors": [t for t in block["tensors"] if block["prefix"] + t["name"] not in given]}
@@ -190,7 +204,6 @@ __all__ = [
     "LayoutSpec",
     "Line",
     "Schema",
-    "architectures",
     "audience",
     "detect",
     "every",

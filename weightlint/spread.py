@@ -7,7 +7,7 @@ the same. What is wrong with a plan is not said here but in `weightlint.limits`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from weightlint.plan_rules import NEUTRAL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from weightlint.expected import Expected, Slot
+    from weightlint.expected import Expected, Layout, Slot
     from weightlint.loader import Release
     from weightlint.plan import Assigned, Plan, Rank
     from weightlint.plan_rules import PlanRules
@@ -32,11 +32,15 @@ _NUMBER = re.compile(r"\{\w+\}")
 
 @dataclass
 class Spread:
-    """A plan, the rules by which it is read, and the expectation that it is laid over."""
+    """A plan, the rules by which it is read, and the expectation that it is laid over.
+
+    `layouts` are other names that the same tensors may have, by which a plan may call them.
+    """
 
     plan: Plan
     expected: Expected
     release: Release | None = None
+    layouts: tuple[Layout, ...] = ()
     shared: dict[Slot, tuple[Share, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -88,6 +92,8 @@ class Spread:
         tp, ep, group = self.plan.tp, self.ep, self.rules.experts.group
         if group == "all":
             return 1 if ep > 1 else tp * self.plan.dp
+        if self.rules.experts.never_cut and ep > 1:
+            return 1
         return tp if group == "dp" else max(1, tp // ep)
 
     def position(self, group: str, rank: Rank) -> int:
@@ -206,12 +212,33 @@ class Spread:
         if not self.plan.assigned:
             return None
         name = module_of(slot)
-        return next((it for it in self.plan.assigned if is_named(it, name)), None)
+        found = next((it for it in self.plan.assigned if is_named(it, name)), None)
+        if found is None and (other := self.other_names.get(slot.pattern)):
+            found = next((it for it in self.plan.assigned if is_named(it, other)), None)
+            # gate and up lie in one tensor there and are two here
+            return replace(found, parts=1) if found else None
+        return found
+
+    @cached_property
+    def other_names(self) -> Mapping[str, str]:
+        """The module that holds a tensor in another layout, by the tensor's pattern: experts in one stack."""
+        return {
+            slot.pattern: module_of(stack)
+            for layout in self.layouts
+            for slot in self.expected.slots
+            for stack in layout.slots
+            if slot.pattern in layout.dropped and _side(slot) == _side(stack) and stack.of is None
+        }
+
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """The names that a plan may call tensors by, and those of the modules above them."""
+        names = {*map(module_of, self.expected.slots), *self.other_names.values()}
+        return frozenset(names | {name.rpartition(".")[0] for name in names})
 
     def is_whole(self, slot: Slot) -> bool:
         """Tell whether the loader leaves a tensor whole that others cut."""
-        ends = self.rules.whole_names.get(self.expected.schema, ())
-        return any(part.strip("*") in slot.pattern for part in ends)
+        return any(part in slot.pattern for part in self.rules.whole_names.get(self.expected.schema, ()))
 
     def shares(self, slot: Slot) -> tuple[Share, ...]:
         """Return what each group of ranks makes of a slot."""
@@ -233,6 +260,10 @@ class Spread:
             if share.cut is not None:
                 out[share.cut.dim] = share.cut.at(position)
         return out
+
+
+def _side(slot: Slot) -> str:
+    return (slot.cut or "").partition(":")[0]
 
 
 def module_of(slot: Slot) -> str:

@@ -15,13 +15,17 @@ from weightlint.finding import Place, Skip, counted
 from weightlint.names import natural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from weightlint.case import Case
     from weightlint.finding import Finding
     from weightlint.rule import Rule
 
+    Speech = Callable[[Case], Iterator[Finding]]
+
 RULES: Drawer[Rule] = Drawer("rules", "RULE")
+LAST = 90
+"""The turn of what a rule says when others have spoken; those that see what is left over come after it."""
 MAX_FINDINGS = 10_000
 """Findings kept of one rule; the others are counted in one more."""
 
@@ -35,18 +39,25 @@ def judge(
     """
     findings: list[Finding] = []
     skips: dict[Skip, None] = {}
-    rules = sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code))
-    for case, rule in itertools.product(cases, rules):
+    rules = RULES.values()
+    for case, (rule, speech) in itertools.product(cases, list(_speeches(rules))):
         if rule.needs & case.unasked:
             continue
         lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
-        case.told += [] if lacking is not None else list(_speak(case, rule))
+        case.told += [] if lacking is not None else list(_speak(case, rule, speech))
         if lacking is not None and _wanted(rule, select, ignore):
             skips[Skip(rule.code, lacking)] = None
     wanted = {rule.code for rule in rules if _wanted(rule, select, ignore)}
     for case in cases:
         findings += [finding for finding in _by_loader(case) if finding.code in wanted]
     return sorted(findings, key=_order), sorted(skips, key=lambda skip: skip.code)
+
+
+def _speeches(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Speech]]:
+    """Order what rules have to say by their turns."""
+    turns = [(rule.turn, rule.code, rule, rule.check) for rule in rules]
+    turns += [(LAST, rule.code, rule, rule.last) for rule in rules if rule.last is not None]
+    yield from ((rule, speech) for *_, rule, speech in sorted(turns, key=lambda it: it[:2]))
 
 
 def _by_loader(case: Case) -> Iterable[Finding]:
@@ -65,9 +76,9 @@ def _wanted(rule: Rule, select: Sequence[str], ignore: Sequence[str]) -> bool:
     return (not select or named(select)) and not named(ignore)
 
 
-def _speak(case: Case, rule: Rule) -> Iterator[Finding]:
+def _speak(case: Case, rule: Rule, speech: Speech) -> Iterator[Finding]:
     try:
-        found = list(rule.check(case))
+        found = list(speech(case))
     except WeightlintError:
         raise
     except Exception as error:  # noqa: BLE001 -- one crashing rule must not hide what the others say

@@ -69,27 +69,31 @@ def dimension(slot: Slot, cut: Cut) -> str:
 
 def _refusal(key: Key, cut: Cut, slots: tuple[Slot, ...], spread: Spread) -> Refusal:
     unit, size, ways, what = key
-    words = spread.rules.words
-    top, bottom = (
-        (ways, size) if unit == "kv head" and ways > size and spread.rules.kv == "copied" else (size, ways)
-    )
-    says = f"{f'{cut.parts} x ' if cut.parts > 1 else ''}{size} / {ways} does not come out even"
-    if unit == "kv head":
-        says = f"{size} kv heads over {ways} ranks: " + (
-            "neither is a multiple of the other"
-            if spread.rules.kv == "copied"
-            else "they cannot be shared out"
-        )
-    elif cut.padded and cut.padded != cut.size:
-        says = f"{cut.size}, padded to {cut.padded}, / {ways} does not come out even"
-    text = words.get({"head": "heads", "vocabulary row": "vocab"}.get(unit, "even")) or words.get("even", "")
     return Refusal(
-        code=CODE,
-        what=what,
-        says=says,
-        words=text.format(size=top, ways=bottom, dim=cut.dim),
-        slots=slots,
+        code=CODE, what=what, says=_sum(key, cut, spread), words=_words(unit, size, ways, spread), slots=slots
     )
+
+
+def _sum(key: Key, cut: Cut, spread: Spread) -> str:
+    unit, size, ways, _ = key
+    if unit == "kv head":
+        why = "neither is a multiple of the other"
+        why = why if spread.rules.kv == "copied" else "they cannot be shared out"
+        return f"{size} kv heads over {ways} ranks: {why}"
+    parts = f"{cut.parts} x " if cut.parts > 1 else ""
+    shown = f"{cut.size}, padded to {cut.padded}," if cut.padded and cut.padded != cut.size else str(size)
+    return f"{parts}{shown} / {ways} does not come out even"
+
+
+def _words(unit: str, size: int, ways: int, spread: Spread) -> str:
+    """Return what the loader says; of more ranks than kv heads, plain division says it the other way round."""
+    words = spread.rules.words
+    own = words.get({"head": "heads", "kv head": "kv", "vocabulary row": "vocab"}.get(unit, "even"))
+    if own is not None:
+        return own.format(size=size, ways=ways)
+    turned = unit == "kv head" and ways > size and spread.rules.kv == "copied"
+    size, ways = (ways, size) if turned else (size, ways)
+    return words.get("even", "").format(size=size, ways=ways)
 
 
 def _who(spread: Spread) -> str:

@@ -11,7 +11,7 @@ from weightlint.cut import gaps, outside, overlaps
 from weightlint.finding import Level
 from weightlint.limits.heads import dimension
 from weightlint.limits.refusal import Refusal
-from weightlint.spread import is_named, module_of
+from weightlint.spread import is_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,13 +75,16 @@ def _dimensions(spread: Spread) -> Iterator[Refusal]:
 
 
 def _unmatched(spread: Spread) -> Iterator[Refusal]:
-    """Yield the cuts that the plan gives for modules which are not there; those of experts are told elsewhere."""
-    modules = [module_of(slot) for slot in spread.expected.slots]
-    modules += [it.rpartition(".")[0] for it in modules]
+    """Yield the cuts that the plan gives for modules which are not there; those of experts are told elsewhere.
+
+    A plan of transformers is for all models of its class and may name modules that this one has not.
+    """
     lost = [
         given.pattern
         for given in spread.plan.assigned
-        if given.dim is not None and not given.experts and not any(is_named(given, it) for it in modules)
+        if given.dim is not None
+        and not (given.whole or given.experts)
+        and not any(is_named(given, it) for it in spread.modules)
     ]
     if lost:
         yield Refusal(

@@ -1,8 +1,8 @@
 """DeepSeek's own inference code: one file per rank, experts whole, no pipeline.
 
-What must come out even: deepseek-ai/DeepSeek-V3 at 9b4e978, inference/convert.py (assertions on every dimension, those
-of the scales too) and inference/model.py (vocabulary, experts; heads are
-divided without a check, and a rank with half a head cannot be run). It has no versions; 1.0 is the repository's tag.
+What must come out even: deepseek-ai/DeepSeek-V3 at 9b4e978, inference/convert.py (every dimension, those of the scales too)
+and inference/model.py (vocabulary and experts by assertions; heads are divided without a check, but a rank with half a head
+cannot be run). It has no versions; 1.0 is the repository's tag.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ LOADER = Loader(
                 ),
                 blocks=BlockRules(columns="cut"),
                 words={
-                    "even": "Dimension {dim} must be divisible by {ways}",
                     "vocab": "Vocabulary size must be divisible by world size (world_size={ways})",
                     "experts": "Number of experts must be divisible by world size (world_size={ranks})",
                 },

@@ -26,6 +26,7 @@ LOADER = Loader(
                 kv="refused",
                 vocab=0,
                 whole=frozenset({"embedding", "head"}),
+                words={"even": "value ({size}) is not evenly divisible by the world size ({ways})"},
             ),
         ),
     ),

@@ -7,6 +7,7 @@ all layers offloaded and devices of equal share. The embedding stays on the CPU,
 from __future__ import annotations
 
 from weightlint.dtype_limits import Limit
+from weightlint.llama import built
 from weightlint.loader import Loader
 from weightlint.plan_rules import PlanRules
 
@@ -28,7 +29,8 @@ LOADER = Loader(
     says="llama.cpp (llama-cpp-python)",
     since="0.3.16",
     newest="0.3.36",
-    recorded=("0.3.36",),
+    numbered=built,
+    recorded=("0.3.16", "0.3.36"),
     plan_rules=(
         (
             "",

@@ -23,7 +23,11 @@ LOADER = Loader(
                 split="equal",
                 vocab=128,
                 experts=ExpertRules(remainder="refused", group="dp", round_robin=False),
-                words={"even": "{size} is not divisible by {ways}"},
+                words={
+                    "heads": "num_attention_heads ({size}) must be a multiple of tensor_model_parallel_size ({ways}).",
+                    "kv": "num_query_groups ({size}) must be a multiple or divisor of tensor_model_parallel_size ({ways}).",
+                    "even": "{size} is not divisible by {ways}",
+                },
             ),
         ),
     ),

@@ -106,7 +106,8 @@ class _Builder:
         """Return the stage's layers in which a slot has a tensor."""
         if not slot.axes:
             return []
-        return sorted({n for box in slot.boxes for n in box[0]}.intersection(self.site.layers))
+        here = self.model.mtp if self.family.draft else self.site.layers
+        return sorted({n for box in slot.boxes for n in box[0]}.intersection(here))
 
     def _is_shared(self) -> bool:
         tied = self.family.tied
@@ -151,12 +152,25 @@ class _Builder:
         made: Piece | None = None
         for layer in self._layers(slot):
             name = slot.pattern.replace(f"{{{first}}}", str(layer), 1)
-            made = self._piece(slot, name) if made is None else made.moved(self._place(slot, name)[0])
+            made = (
+                self._piece(slot, name)
+                if made is None
+                else made.moved(self._place(slot, self._nested(name))[0])
+            )
             yield made
 
     def _piece(self, slot: Slot, name: str) -> Piece:
-        param, part, fuse = self._place(slot, name)
+        param, part, fuse = self._place(slot, self._nested(name))
         return self.cutter.piece(slot, param, part, fuse)
+
+    def _nested(self, name: str) -> str:
+        """Put what belongs to a decoder layer into the module that a draft model has for it."""
+        draft = self.family.draft
+        if draft is None or any(text in name for text in draft.unless):
+            return name
+        head, found, tail = name.partition(".layers.")
+        number, _, rest = tail.partition(".")
+        return f"{head}{found}{number}.{draft.into}.{rest}"
 
     def _place(self, slot: Slot, name: str) -> tuple[str, str, Fuse | None]:
         """Name the parameter and the part of it that a tensor is for."""

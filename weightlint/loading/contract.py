@@ -15,6 +15,7 @@ from weightlint.errors import SchemaError
 from weightlint.loading.family import (
     Assertion,
     Completeness,
+    Draft,
     Experts,
     Family,
     Fuse,
@@ -53,12 +54,19 @@ class Contract:
     unknown: Mapping[str, str] | None = None
     strictness: tuple[Manner, ...] = ()
 
-    def family(self, arch: str, version: str) -> Family | None:
+    def family(self, arch: str, version: str, architecture: str = "") -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
 
-        Of several the last one holds, so that a file may first say what is usual and then what is not.
+        `architecture` is the class that the config names. Of several families the last one holds, so that a file may
+        first say what is usual and then what is not.
         """
-        fitting = (it for it in reversed(self.families) if arch in it.archs and within(version, it.versions))
+        fitting = (
+            it
+            for it in reversed(self.families)
+            if arch in it.archs
+            and within(version, it.versions)
+            and (not it.architectures or architecture in it.architectures)
+        )
         return next(fitting, None)
 
 
@@ -72,6 +80,7 @@ _NESTED: dict[str, type[Any]] = {
     "asserts": Assertion,
     "texts": Texts,
     "completeness": Completeness,
+    "draft": Draft,
     "scopes": Scope,
     "stages": Stages,
 }
@@ -106,14 +115,15 @@ def _value(key: str, value: Any, where: str) -> Any:
 def parse(table: Mapping[str, Any], source: str) -> Contract:
     """Build a contract from its table.
 
-    A family may say `like = "NAME"`: it is then that family with what it says itself in place of the other's.
+    A family may say `like = "NAME"`: it is then that family with what it says itself in place of the other's. `@NAME` in
+    a list stands for the list of that name in the table `lists`.
 
     Raises:
         SchemaError: a key is missing or unknown.
     """
     made: dict[str, Mapping[str, Any]] = {}
     families = []
-    for row in table.get("family", ()):
+    for row in _spelled_out(table.get("family", ()), table.get("lists", {})):
         base = made.get(row.get("like", ""), {})
         whole = {**base, **{key: value for key, value in row.items() if key != "like"}}
         made[whole["name"]] = whole
@@ -129,7 +139,20 @@ def parse(table: Mapping[str, Any], source: str) -> Contract:
     )
 
 
-def table(path: Path) -> dict[str, Any]:
+def _spelled_out(value: Any, lists: Mapping[str, list[str]]) -> Any:
+    """Put the lists in the place of their names."""
+    if isinstance(value, dict):
+        return {key: _spelled_out(item, lists) for key, item in value.items()}
+    if not isinstance(value, (list, tuple)):
+        return value
+    out: list[Any] = []
+    for item in value:
+        named = isinstance(item, str) and item.startswith("@")
+        out += lists[item[1:]] if named else [_spelled_out(item, lists)]
+    return out
+
+
+def read_table(path: Path) -> dict[str, Any]:
     """Read a contract file, TOML or JSON, as a table.
 
     Raises:
@@ -150,7 +173,7 @@ def load(path: Path) -> Contract:
         SchemaError: it cannot be read or is none.
     """
     try:
-        return parse(table(path), str(path))
+        return parse(read_table(path), str(path))
     except (ValueError, KeyError) as error:
         message = f"{path} is no contract: {error}"
         raise SchemaError(message) from error

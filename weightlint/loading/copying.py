@@ -174,7 +174,7 @@ class Expert:
         if dim is not None and len(room) > 2:
             dim += 1
         if self.fits == "share":
-            return self._share(found, room, dim, cutting.at)
+            return self._share(found, room, dim)
         if dim is not None:
             taken = narrow(found, dim, cutting.at * room[dim], room[dim])
             if isinstance(taken, Failure):
@@ -182,7 +182,7 @@ class Expert:
             found = taken
         return broadcast(found, room) or ((0,) * len(room), room, 0)
 
-    def _share(self, found: Shape, room: Shape, dim: int | None, at: int) -> Placed | Failure | Skip:
+    def _share(self, found: Shape, room: Shape, dim: int | None) -> Placed | Failure | Skip:
         if dim is not None and found:
             if dim >= len(found):
                 return NO_DIMENSION

@@ -101,7 +101,7 @@ class Cutter:
     def _share(self, shape: Shape, dim: int | None, ways: int, *, fused: bool, is_expert: bool) -> Shape:
         if dim is None or ways == 1:
             return shape
-        if shape[dim] % ways and not (is_expert and self.family.experts.rounds):
+        if shape[dim] % ways:
             uneven = self.family.experts.uneven if is_expert else "" if fused else None
             text = self.family.texts.divide if uneven is None else uneven
             raise Refusal(Failure("AssertionError", text.format(size=shape[dim], ways=ways)))

@@ -33,8 +33,8 @@ class Experts:
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
     way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
-    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert, which is
-    rounded down with `rounds`. `stacked` is the name of a tensor with gate above up, of one expert or of all.
+    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert. `stacked` is
+    the name of a tensor with gate above up, of one expert or of all.
     """
 
     path: str = ""
@@ -44,7 +44,6 @@ class Experts:
     fits: str = "narrow"
     refine: int = 0
     uneven: str | None = None
-    rounds: bool = False
     stacked: str = ""
 
 
@@ -126,6 +125,18 @@ class Stages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A model of the MTP layers alone: what belongs to a decoder layer stands in the module `into` of each.
+
+    Names that contain one of `unless` do not; `keeps` are tensors outside the layers that it has as well.
+    """
+
+    into: str
+    unless: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
     """The words of the framework's assertions; `{tensor}` and `{param}` are shapes as torch writes them."""
 
@@ -164,7 +175,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How one release reads models of some schemas.
+    """How one release reads models of some schemas, with `architectures` only those whose config names one of them.
 
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
     parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
@@ -177,6 +188,8 @@ class Family:
     name: str
     archs: tuple[str, ...]
     versions: str = ""
+    architectures: tuple[str, ...] = ()
+    draft: Draft | None = None
     fuse: tuple[Fuse, ...] = ()
     experts: Experts = Experts()
     omit: tuple[Omit, ...] = ()

@@ -112,6 +112,37 @@ class SegmentsStep:
         return name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftStep:
+    """Pass over all but the MTP layers, and name their tensors as a draft model does.
+
+    `prefix` is what stands before the number, `known` what is known as well but stays as it is. What contains one of
+    `hoist` moves out of the layers, from the first of them only; `keeps` are texts of names outside the layers that may
+    be parameters.
+    """
+
+    prefix: str
+    known: tuple[str, ...] = ()
+    hoist: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Compare the number of the layer, then put in the module."""
+        layers = view.mtp_layers("num_nextn_predict_layers")
+        starts = (self.prefix, *self.known)
+        layer = next((n for n in layers if name.startswith(tuple(f"{it}{n}." for it in starts))), None)
+        if layer is None:
+            param = view.param(name) if any(text in name for text in self.keeps) else None
+            return view.copied(param, tensor) if param else Skip("not_mtp")
+        old, draft = f"{self.prefix}{layer}.", view.family.draft
+        if draft is not None and not any(text in name for text in draft.unless):
+            return name.replace(old, f"{old}{draft.into}.")
+        if not any(text in name for text in self.hoist):
+            return name
+        up = name.replace(old, self.prefix.replace("layers.", ""))
+        return Skip("repeated") if layer != layers[0] and ".layers" not in up else up
+
+
 KV_SCALES = tuple(
     (re.compile(pattern), new)
     for pattern, new in (

@@ -217,7 +217,7 @@ def predict(case: Case) -> Prediction | str:
         return f"what {release.loader.says} does with each tensor of a GGUF file is not recorded"
     if contract is None:
         return f"what {release.loader.says} does with each tensor is not recorded"
-    family = contract.family(case.arch or "", release.version)
+    family = contract.family(case.arch or "", release.version, next(iter(case.config.architectures), ""))
     if family is None:
         return f"what {release.says} does with each tensor of {case.arch} is not recorded"
     if case.checkpoint.names_only:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from weightlint.config import Config
     from weightlint.expected import Expected, Slot
-    from weightlint.loading.family import Family, Omit
+    from weightlint.loading.family import Draft, Family, Omit
     from weightlint.names import Coord
 
 
@@ -25,7 +25,9 @@ def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bf
 
     Only the quantisations of the drawer are known; with another one the model is taken as if it had none.
     """
-    kept = expected.replace(
+    draft = family.draft
+    drafted = expected.replace(lambda slot: _drafted(slot, draft, expected)) if draft else expected
+    kept = drafted.replace(
         lambda slot: () if any(_is_omitted(slot, it, config.data) for it in family.omit) else (slot,)
     )
     table = config.quantization
@@ -47,6 +49,20 @@ def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bf
 
 LISTS = ("modules_to_not_convert", "ignored_layers")
 """Keys under which a quantisation table lists the modules that are left plain."""
+
+
+def _drafted(slot: Slot, draft: Draft, expected: Expected) -> Iterator[Slot]:
+    """Leave of a slot what a draft model has of it."""
+    mtp = frozenset(expected.axes.get("mtp", ()))
+    kept = (
+        slot.where(lambda coord: coord[0] in mtp)
+        if slot.axes
+        else slot
+        if slot.pattern in draft.keeps
+        else None
+    )
+    if kept is not None:
+        yield kept
 
 
 def _is_omitted(slot: Slot, omit: Omit, config: Mapping[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weightlint import schema as schemas
 from weightlint.errors import SchemaError, UsageError
 from weightlint.loader import release
-from weightlint.loading.contract import parse, table
+from weightlint.loading.contract import parse, read_table
 from weightlint.version import split_spec
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def stand_in(file: Path, spec: str | None) -> Release:
         SchemaError: the file cannot be read, or is no contract.
         UsageError: it is that of another loader.
     """
-    found = table(file)
+    found = read_table(file)
     wrong = problems(found)
     if wrong:
         message = f"{file} is no valid contract: {'; '.join(wrong[:3])}"

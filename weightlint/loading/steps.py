@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from weightlint.errors import SchemaError
 from weightlint.loading.naming import (
     AbsentStep,
+    DraftStep,
     KvScaleStep,
     MtpStep,
     RangeStep,
@@ -157,6 +158,7 @@ STEPS: dict[str, Any] = {
     "segments": SegmentsStep,
     "kv_scale": KvScaleStep,
     "absent": AbsentStep,
+    "draft": DraftStep,
     "fuse": FuseStep,
     "experts": ExpertStep,
     "take": TakeStep,

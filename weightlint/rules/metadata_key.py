@@ -15,8 +15,8 @@ from weightlint.finding import Level, Place
 from weightlint.index import FaultKind
 from weightlint.key_faults import key_faults, still, stopping, unknown
 from weightlint.keys import ARCHITECTURE, Keys
+from weightlint.llama import architectures
 from weightlint.rule import Rule
-from weightlint.schema import architectures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +43,15 @@ def check(case: Case) -> Iterator[Finding]:
         return
     if case.schema is None:
         strange = unknown(case.config, architectures())
-        if strange is not None:
+        if strange is not None and strange.key not in case.ledger.told:
             yield _finding(case, case.config, strange)
         return
     faults = list(key_faults(case.schema, case.config, case.index.rows))
     for fault in faults:
         _explain(case, fault)
-    said = [fault for fault in faults if fault.key not in _consequences(case, case.schema, case.config)]
-    stop = case.bad_field
+    told = case.ledger.told | _consequences(case, case.schema, case.config)
+    said = [fault for fault in faults if fault.key not in told]
+    stop = case.bad_field if case.bad_field is None or case.bad_field.name not in case.ledger.told else None
     bad = isinstance(stop, BadFieldError) and stop.name not in {fault.key for fault in said}
     if stop is not None and (bad or not any(fault.level == "error" for fault in said)):
         said.append(stopping(stop, case.schema))

@@ -1,7 +1,7 @@
 """The loader's release does not read this kind of checkpoint, or has a known fault with it.
 
-Checks: the files' format and the architecture against what the release reads, and its known faults.
-Matters: the checkpoint is sound, so nothing but another release, another framework or another plan will help.
+Checks: format, architecture, tensors, layouts and keys against what the release takes, its known faults against the rest.
+Matters: the checkpoint is sound, so nothing but another release, framework or plan will help; its error does not say so.
 Example: vLLM between #16383 and #16453 looks for the parameters of DeepSeek-R1's MTP layer: KeyError on every rank.
 Cure: take the release or the framework that the finding names.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint import llama
 from weightlint.finding import Level, Place
 from weightlint.rule import Need, Rule
 
@@ -27,7 +28,7 @@ ANY_FORMAT = frozenset({"snapshot"})
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Ask for the format first, then for the architecture, then for faults."""
+    """Ask for the format first, then for the architecture, and what a GGUF file holds."""
     release = case.loader
     if release is None:
         return
@@ -35,12 +36,22 @@ def check(case: Case) -> Iterator[Finding]:
     if kind not in ANY_FORMAT and len(case.index) and not release.reads(kind):
         yield _format(case, release, kind)
         return
+    if release.loader.name == llama.NAME:
+        from weightlint.unknown_to_llama import told
+
+        yield from told(case, RULE)
+        return
     if case.contract is None:
         return
     name = f"gguf/{case.arch}" if kind == "gguf" else case.arch or ""
     span = (case.contract.unknown or {}).get(name)
     if span is not None and release.within(span):
         yield _unknown(case, release, span)
+
+
+def last(case: Case) -> Iterator[Finding]:
+    """Report a known fault: one that follows from what is there, else one with which trouble fits that no finding explains."""
+    if case.contract is None or any(it.code == RULE.code for it in case.told):
         return
     certain = next(_certain(case), None)
     if certain is not None:
@@ -117,7 +128,6 @@ def _certain(case: Case) -> Iterator[Finding]:
 
 
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
-    """Report a known fault where the prediction shows trouble that no finding explains."""
     from weightlint.loading.aftermath import Rest
     from weightlint.loading.trouble import troubles
 
@@ -151,6 +161,7 @@ RULE = Rule(
     level=Level.ERROR,
     page=__doc__ or "",
     check=check,
+    last=last,
     needs=frozenset({Need.LOADER}),
-    turn=90,
+    turn=17,
 )
