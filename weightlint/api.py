@@ -191,7 +191,9 @@ def load_map(
     from weightlint.loading.table import asked
 
     with collector_off():
-        case = open_cases(str(target), arch=arch, config=config, schema=schema, loader=_release(loader, contract))[0]
+        case = open_cases(
+            str(target), arch=arch, config=config, schema=schema, loader=_release(loader, contract)
+        )[0]
         case.plan = _plan(plan)
         return asked(case, rank)
 

@@ -15,6 +15,7 @@ from weightlint.version import split_spec, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from weightlint.dtype_limits import Limit
     from weightlint.plan_rules import PlanRules

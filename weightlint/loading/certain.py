@@ -6,11 +6,28 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from weightlint import expr
+from weightlint.loading.aftermath import is_moot
 from weightlint.plan import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from weightlint.case import Case
     from weightlint.loading.fault import Fault
+
+
+def known(case: Case) -> Iterator[Fault]:
+    """Yield the faults that are met; one of bringing files in other names into the loader's own even where those are told.
+
+    Other findings about files, plan or the whole checkpoint leave the question open.
+    """
+    spelling, release = case.spelling, case.loader
+    foreign = spelling is not None and release is not None and not release.reads(spelling.dialect.name)
+    if case.contract is None or is_moot([it for it in case.told if not (foreign and it.code == "WL203")]):
+        return
+    for fault in case.contract.faults:
+        if fault.certain and holds(fault, case) and (fault.dialects or not foreign):
+            yield fault
 
 
 def holds(fault: Fault, case: Case) -> bool:

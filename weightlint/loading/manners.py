@@ -49,13 +49,14 @@ class Manners:
     def fate(self, manner: Manner, names: Sequence[str] = (), count: int = 1) -> Fate | None:
         """Write a row as a sentence."""
         who, words = self.release.says, self._words(manner, names, count)
+        why = f" ({manner.says})" if manner.says else ""
         match manner.does:
             case "raises":
-                text = f"{who} raises {words}" + (f": {manner.says}" if manner.says else "")
+                text = f"{who} raises {words}{why}"
             case "warns":
                 text = f'{who} warns "{words}" and {manner.says}'
             case "silent" if manner.wrong:
-                text = f"{who} will not notice: {WRONG}, {manner.says}"
+                text = f"{who} will not notice: {WRONG}{why}"
             case "silent":
                 text = f"{who} {manner.says} without a word"
             case _ if not manner.says:

@@ -70,6 +70,8 @@ def _is_foreign(case: Case, spelling: Spelling) -> bool:
 def _has_names_of_its_own(case: Case) -> bool:
     """Tell whether the files are of a format that the loader reads and that may be written in any dialect."""
     kind = case.checkpoint.format
+    if any(it.code == "WL601" for it in case.told):
+        return False
     return kind not in {"gguf", "snapshot"} and case.loader is not None and case.loader.reads(kind)
 
 

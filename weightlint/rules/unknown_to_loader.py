@@ -105,26 +105,21 @@ def _unknown(case: Case, release: Release, span: str) -> Finding:
 
 def _certain(case: Case) -> Iterator[Finding]:
     """Report known faults that follow from the checkpoint and its config alone."""
-    from weightlint.loading.aftermath import is_moot
-    from weightlint.loading.certain import holds, rows_of
+    from weightlint.loading.certain import known, rows_of
 
-    assert case.contract is not None
     assert case.loader is not None
-    if is_moot(case.told):
-        return
-    for fault in case.contract.faults:
-        if fault.certain and holds(fault, case):
-            rows = rows_of(case, fault.has)
-            files = () if rows else (case.checkpoint.config_path,)
-            yield RULE.finding(
-                f"{case.loader.says} has a fault with this sound checkpoint: {fault.says}",
-                place=case.place(rows) if rows else Place(files=files),
-                count=len(rows) or 1,
-                unit="tensor" if rows else "file",
-                expected=f"a release of {case.loader.loader.says} without the fault",
-                found=str(case.loader),
-                cure=_cure(fault),
-            )
+    for fault in known(case):
+        rows = rows_of(case, fault.has)
+        files = () if rows else (case.checkpoint.config_path,)
+        yield RULE.finding(
+            f"{case.loader.says} has a fault with this sound checkpoint: {fault.says}",
+            place=case.place(rows) if rows else Place(files=files),
+            count=len(rows) or 1,
+            unit="tensor" if rows else "file",
+            expected=f"a release of {case.loader.loader.says} without the fault",
+            found=str(case.loader),
+            cure=_cure(fault),
+        )
 
 
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
@@ -140,9 +135,9 @@ def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
         seen = list(troubles(rest))
         yield RULE.finding(
             f"{prediction.release.says} has a fault with this sound checkpoint: {fault.says}: {trouble.text} "
-            f"on ranks {' '.join(trouble.ranks)}",
+            f"on ranks {' '.join(trouble.on_ranks)}",
             place=Place(
-                tensors=tuple(dict.fromkeys(p for it in seen for p in it.tensors)), ranks=trouble.ranks
+                tensors=tuple(dict.fromkeys(p for it in seen for p in it.tensors)), ranks=trouble.on_ranks
             ),
             count=sum(it.count for it in seen),
             expected=f"a release of {prediction.release.loader.says} without the fault",
