@@ -15,7 +15,7 @@ from recipes import write
 from weightlint import expr
 from weightlint import schema as schemas
 from weightlint.api import check, load_map
-from weightlint.cli import cli
+from weightlint.cli import app
 from weightlint.errors import SchemaError, UsageError
 from weightlint.loader import LOADERS
 from weightlint.loading.contract import load, parse
@@ -50,9 +50,7 @@ def test_a_built_in_contract_is_valid(file: Path) -> None:
     assert found.loader in LOADERS
     known = {*schemas.names(), *schemas.names("gguf")}
     assert {*(found.unknown or {})} <= known
-    archs = {
-        arch for row in (*found.families, *found.faults, *found.strictness) for arch in row.archs
-    }
+    archs = {arch for row in (*found.families, *found.faults, *found.strictness) for arch in row.archs}
     assert archs <= {name.removeprefix("gguf/") for name in known}
     assert all(expr.parse(fault.when) for fault in found.faults if fault.when)
 
@@ -108,7 +106,9 @@ def test_another_loader_than_that_of_the_file_is_refused(tmp_path: Path) -> None
     assert str(stand_in(file, None)) == f"mlx@{LOADERS['mlx'].newest}"
 
 
-@pytest.mark.parametrize(("text", "why"), [("{", "is no contract"), ('{"loader": "mlx"}', "no valid contract")])
+@pytest.mark.parametrize(
+    ("text", "why"), [("{", "is no contract"), ('{"loader": "mlx"}', "no valid contract")]
+)
 def test_a_broken_file_is_told(tmp_path: Path, text: str, why: str) -> None:
     file = tmp_path / "mine.json"
     file.write_text(text)
@@ -121,12 +121,12 @@ def test_the_command_line_takes_a_contract(tmp_path: Path) -> None:
     file = tmp_path / "vllm.json"
     file.write_text(json.dumps(built_in("vllm")))
     ckpt = str(tmp_path / "ckpt")
-    checked = CliRunner().invoke(cli, ["check", "--no-settings", "--contract", str(file), ckpt])
+    checked = CliRunner().invoke(app, ["check", "--no-settings", "--contract", str(file), ckpt])
     assert checked.exit_code == 0
     assert "(vllm@0.33.0)" in checked.output
-    mapped = CliRunner().invoke(cli, ["map", "--contract", str(file), ckpt])
+    mapped = CliRunner().invoke(app, ["map", "--contract", str(file), ckpt])
     assert mapped.exit_code == 0
-    assert "vLLM 0.33.0" in mapped.output
+    assert "model.embed_tokens.weight" in mapped.output
 
 
 def test_an_unknown_key_is_refused_when_read_as_well() -> None:
