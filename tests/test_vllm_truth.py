@@ -30,6 +30,7 @@ from weightlint.loading.outcome import Failure, Skip, written
 from weightlint.loading.reading import read
 from weightlint.loading.site import site_of
 from weightlint.loading.steps import Tensor
+from weightlint.loading.table import AFTER
 from weightlint.plan import Plan, Rank
 from weightlint.spread import Spread
 
@@ -100,7 +101,7 @@ def run(model: Model, family: Family, tensors: list[Tensor], row: Row, recorded:
         pp_layers=tuple(map(int, layers.split(","))) if layers else (),
     )
     spread = Spread(plan, model.expected, release(f"vllm@{recorded['vllm']}"))
-    site = site_of(spread, Rank(row["tp_rank"], row["pp_rank"]), pipelined=family.pipelined)
+    site = site_of(spread, Rank(row["tp_rank"], row["pp_rank"]))
     return load(model, family, site, tensors)
 
 
@@ -161,14 +162,13 @@ def fills(ours: Load, row: Row, names: list[str]) -> Iterator[object]:
 
 
 def errors(ours: Load, row: Row) -> Iterator[object]:
-    found = {name: [it.kind, told(it.text)] for name, it in ours.errors.items()}
-    if ours.after is not None:
-        found["(after the last key)"] = [ours.after.kind, told(ours.after.text)]
+    raised = ours.errors | ({AFTER: ours.after} if ours.after else {})
+    found = {name: [it.kind, told(it.text)] for name, it in raised.items()}
     theirs = {name: [kind, told(text)] for name, (kind, text, _) in row["errors"].items()}
     if len(theirs) < row.get("n_errors", 0):
         found = {name: it for name, it in found.items() if name in theirs}
     yield from same("errors", found, theirs)
-    yield from same("first error", next(iter(ours.errors), None), row.get("first_error"))
+    yield from same("first error", next(iter(raised), None), row.get("first_error"))
 
 
 def told(text: str) -> str:

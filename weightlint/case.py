@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from weightlint.join import Joined
     from weightlint.limits.refusal import Refusal
     from weightlint.loader import Release
+    from weightlint.loader_age import Objections
     from weightlint.loading.contract import Contract
     from weightlint.loading.prediction import Prediction
     from weightlint.names import Coord
@@ -57,7 +58,8 @@ class Case:
     `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
     run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
-    `told` are the findings of the rules that have spoken.
+    `aged` is what only the age of the loader's release explains, by the first release without it. `told` are
+    the findings of the rules that have spoken.
     """
 
     checkpoint: Checkpoint
@@ -76,6 +78,7 @@ class Case:
     beside: Keys | None = None
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
+    aged: Mapping[str, Objections] = field(default_factory=dict)
     told: list[Finding] = field(default_factory=list)
 
     @property

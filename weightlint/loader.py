@@ -5,6 +5,7 @@ Facts only; what follows from them for a plan is worked out in `weightlint.sprea
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from weightlint.errors import UsageError, nearest
 from weightlint.version import split_spec, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from weightlint.dtype_limits import Limit
@@ -26,8 +27,8 @@ class Loader:
     """One framework.
 
     `says` is its name as its makers write it. `newest` is the last release that is known here, `since` the
-    first. `revisions` are versions for states between releases, by the number of the pull request, `numbered` gives the release that carries a build. `recorded` are
-    the releases of which the outcome of loading was recorded. `plan_rules` are its
+    first. `revisions` are versions for states between releases, by the number of the pull request. `builds` are
+    numbers of the maker's own builds with the releases that carry them, oldest first. `recorded` are the releases of which the outcome of loading was recorded. `plan_rules` are its
     rules for plans by range of versions, the first range that holds a version counts. `dialects` are the
     spellings that it reads, `quants` the quantisations, `limits` element types that it cannot use.
     """
@@ -37,7 +38,7 @@ class Loader:
     since: str
     newest: str
     revisions: Mapping[str, str] = field(default_factory=dict)
-    numbered: Callable[[str], str] | None = None
+    builds: tuple[tuple[int, str], ...] = ()
     recorded: tuple[str, ...] = ()
     plan_rules: tuple[tuple[str, PlanRules], ...]
     dialects: frozenset[str] = frozenset({"hf"})
@@ -50,24 +51,18 @@ class Loader:
 
 @dataclass(frozen=True)
 class Release:
-    """One version of a loader; `contract` is a file that stands in for what is known of it here."""
+    """One version of a loader; for a build, the last release that is not newer, or the oldest one known.
+
+    `contract` is a file that stands in for what is known of it here.
+    """
 
     loader: Loader
     version: str
+    build: int | None = None
     contract: Path | None = None
 
     def __str__(self) -> str:
-        return f"{self.loader.name}@{self.version}"
-
-    @property
-    def name(self) -> str:
-        """Return the loader's name."""
-        return self.loader.name
-
-    @cached_property
-    def number(self) -> str:
-        """The version to compare: of a build, the release that carries it."""
-        return self.loader.numbered(self.version) if self.loader.numbered else self.version
+        return f"{self.loader.name}@{self.version if self.build is None else f'b{self.build}'}"
 
     @property
     def says(self) -> str:
@@ -75,9 +70,14 @@ class Release:
         _, pull, number = self.version.partition("+pr")
         return f"{self.loader.says} at PR #{number}" if pull else f"{self.loader.says} {self.version}"
 
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether it is a release, or a build not older than the first one whose release is known."""
+        return self.build is None or self.build >= self.loader.builds[0][0]
+
     def within(self, span: str) -> bool:
         """Tell whether the version lies in a range such as `>=0.9,<0.11`."""
-        return within(self.number, span)
+        return within(self.version, span)
 
     def reads(self, thing: str) -> bool:
         """Tell whether the version reads a dialect or a format."""
@@ -90,6 +90,7 @@ class Release:
         return next(rules for span, rules in self.loader.plan_rules if self.within(span))
 
 
+_BUILD = re.compile(r"b(\d{1,9})")
 LOADERS: Drawer[Loader] = Drawer("loaders", "LOADER")
 
 
@@ -107,8 +108,12 @@ def release(spec: str) -> Release:
     loader = LOADERS[known]
     if version is None:
         return Release(loader, loader.newest)
+    if loader.builds and (number := _BUILD.fullmatch(version)):
+        build = int(number[1])
+        older = [carrier for first, carrier in loader.builds if first <= build]
+        return Release(loader, older[-1] if older else loader.since, build)
     version = loader.revisions.get(version.lower().replace("#", "").removeprefix("pr"), version)
-    if not Release(loader, version).within(f">={loader.since}"):
+    if not within(version, f">={loader.since}"):
         message = (
             f"{known}@{version}: nothing is known of {loader.says} before {loader.since}; "
             f"take {known}@{loader.since} if that is near enough"

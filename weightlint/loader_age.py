@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from weightlint import llama
 from weightlint import schema as schemas
 from weightlint.expected import Presence
+from weightlint.index import FaultKind
 from weightlint.key_faults import key_faults, stopping
 from weightlint.keys import Keys
+from weightlint.names import fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +30,14 @@ class Objections:
     """What one release has against a file.
 
     `keys` are faults of keys by name, `missing` required tensors that are absent, in the order of the schema,
-    `extra` names that it does not know, `misfits` names of another shape or type. `lost` are optional
-    tensors that are absent, and whose absence is the file's fault whatever the release.
+    `extra` names that it does not know, `misfits` names of another shape or type with the slot that they are
+    for. `lost` are optional tensors that are absent, and whose absence is the file's fault whatever the release.
     """
 
     keys: Mapping[str, KeyFault] = field(default_factory=dict)
     missing: Mapping[str, tuple[Slot, Coord]] = field(default_factory=dict)
     extra: frozenset[str] = frozenset()
-    misfits: frozenset[str] = frozenset()
+    misfits: Mapping[str, Slot] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
@@ -52,7 +54,7 @@ class Objections:
                 if name not in other.missing and name not in other.lost
             },
             extra=self.extra - other.extra,
-            misfits=self.misfits - other.misfits,
+            misfits={name: slot for name, slot in self.misfits.items() if name not in other.misfits},
         )
 
 
@@ -74,9 +76,12 @@ def objections(case: Case) -> Objections:
             for coord in sorted(coords)
         },
         extra=frozenset(names[row] for rows in ledger.extra.values() for row in rows.values()),
-        misfits=frozenset(
-            names[row] for kinds in ledger.misfits.values() for rows in kinds.values() for row in rows
-        ),
+        misfits={
+            names[row]: slot
+            for slot, kinds in ledger.misfits.items()
+            for rows in kinds.values()
+            for row in rows
+        },
         lost=frozenset(_lost(case)),
     )
 
@@ -87,6 +92,34 @@ def _lost(case: Case) -> Iterator[str]:
     for slot, coords in case.ledger.missing.items():
         if slot.need is Presence.OPTIONAL and (slot.absent == "error" or (slot.absent and slot in matched)):
             yield from (slot.name(coord) for coord in coords)
+
+
+def set_aside(case: Case) -> None:
+    """Explain in the ledger what only the age of the loader explains, and keep it for the rule that tells it."""
+    if llama.release_of(case.loader) is None or not isinstance(case.config, Keys) or case.schema is None:
+        return
+    if case.checkpoint.absent or any(fault.kind is not FaultKind.ODD for fault in case.checkpoint.faults):
+        return
+    case.aged = by_release(case)
+    for settled in case.aged.values():
+        _take(case, settled)
+
+
+def _take(case: Case, settled: Objections) -> None:
+    ledger, index = case.ledger, case.index
+    for fault in settled.keys.values():
+        ledger.told |= {fault.key, *fault.covers}
+        for ignore in fault.explains:
+            ledger.forget(index, ignore.matcher())
+    for slot, coord in settled.missing.values():
+        ledger.take_missing(slot, [coord])
+    for name in settled.extra:
+        template, coord = fold(name)
+        ledger.take_extra(template, [coord])
+    for slot, kinds in list(ledger.misfits.items()):
+        for kind, rows in list(kinds.items()):
+            if settled.misfits.keys() >= {index.names[row] for row in rows}:
+                ledger.take_misfits(slot, kind)
 
 
 def by_release(case: Case) -> dict[str, Objections]:
@@ -113,9 +146,10 @@ def _later(case: Case) -> Iterable[str]:
 
 
 def _judged(case: Case, release: str | None) -> Case:
-    from weightlint.loader import LOADERS, Release
     from weightlint.opening import open_case
 
     assert case.schema is not None
-    loader = None if release is None else Release(LOADERS[llama.NAME], release)
+    loader = (
+        None if release is None or case.loader is None else replace(case.loader, version=release, build=None)
+    )
     return open_case(case.checkpoint, arch=f"gguf/{case.schema.name}", config=None, loader=loader)

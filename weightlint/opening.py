@@ -77,7 +77,7 @@ def _views(
     yield own
     if isinstance(own.config, Keys):
         silent = replace(checkpoint, faults=(), absent=())
-        other = open_case(silent, arch=arch, config=config, schema=schema, dialect=dialect)
+        other = open_case(silent, arch=arch, config=config, schema=schema, dialect=dialect, loader=loader)
         other.ledger.leave_out(own.ledger)
         other.beside = own.config
         yield other

@@ -38,7 +38,7 @@ class Rule:
     not met the rule is skipped with the reason, unless it is one that only users who give a plan or a loader
     ask for. `turn` orders the rules of a run, lowest first:
     a rule takes from the case's ledger the symptoms that it explains, so a particular cause must
-    speak before a general one. `last` is what it says when all others have spoken.
+    speak before a general one.
     """
 
     code: str
@@ -46,7 +46,6 @@ class Rule:
     level: Level
     page: str
     check: Callable[[Case], Iterator[Finding]]
-    last: Callable[[Case], Iterator[Finding]] | None = None
     needs: frozenset[Need] = frozenset()
     turn: int = 50
     since: str = "0.1"

@@ -92,11 +92,12 @@ def validate(file: Path) -> list[str]:
 
     try:
         raw = table(file)
-        editions = (None, *sorted(_turning_points(raw, 0)))
-        wrong = schema_check.shape(raw) or [
-            it for each in editions for it in schema_check.sense(read(file, each))
-        ]
-        return list(dict.fromkeys(wrong))
+        wrong = schema_check.shape(raw)
+        if wrong:
+            return wrong
+        editions = [read(file, release) for release in (None, *sorted(_turning_points(raw, 0)))]
+        found = [it for each in editions for it in schema_check.sense(each, editions)]
+        return list(dict.fromkeys(found))
     except SchemaError as error:
         return [str(error)]
 

@@ -14,7 +14,7 @@ from weightlint.errors import SchemaError
 from weightlint.schema import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from weightlint.schema import Line, Schema
 
@@ -31,8 +31,11 @@ def shape(table: Mapping[str, Any]) -> list[str]:
     return sorted(f"{error.json_path}: {error.message}" for error in validator.iter_errors(table))
 
 
-def sense(schema: Schema) -> list[str]:
-    """Return expressions outside the language and names that nothing defines."""
+def sense(schema: Schema, editions: Iterable[Schema] = ()) -> list[str]:
+    """Return expressions outside the language and names that nothing defines.
+
+    A layout may drop what only another of the schema's `editions` has.
+    """
     out: list[str] = []
     for place, text, bound in _expressions(schema):
         try:
@@ -42,7 +45,8 @@ def sense(schema: Schema) -> list[str]:
         else:
             unknown = sorted(name for name in read if not _known(schema, name) and name not in bound)
             out += [f"{place}: {name} is in none of [config], [let] and the axes in use" for name in unknown]
-    return [*out, *_loose_ends(schema)]
+    patterns = {line.pattern for each in (schema, *editions) for line in each.lines}
+    return [*out, *_loose_ends(schema, patterns)]
 
 
 def _known(schema: Schema, name: str) -> bool:
@@ -88,7 +92,7 @@ def _lines(schema: Schema) -> Iterator[Line]:
         yield from layout.lines
 
 
-def _loose_ends(schema: Schema) -> Iterator[str]:
+def _loose_ends(schema: Schema, patterns: set[str]) -> Iterator[str]:
     axes = {*schema.axes}
     for line in _lines(schema):
         first, *rest = [*_PLACEHOLDER.findall(line.pattern), None]
@@ -100,7 +104,6 @@ def _loose_ends(schema: Schema) -> Iterator[str]:
     for check in schema.checks:
         named = {*_PLACEHOLDER.findall(" ".join((*check.has, *check.lacks, *check.explains)))}
         yield from (f"[[check]] {check.name}: no axis named {name!r}" for name in sorted(named - axes))
-    patterns = {line.pattern for line in schema.lines}
     for layout in schema.layouts:
         lost = sorted({*layout.drop} - patterns)
         yield from (f"[[layout]] {layout.name}: drops {name}, which no line gives" for name in lost)

@@ -6,8 +6,7 @@ the same. What is wrong with a plan is not said here but in `weightlint.limits`.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from weightlint.expected import Presence
 from weightlint.experts import Dealt, deal
 from weightlint.kind import KINDS, Share
 from weightlint.pipeline import SPLITS, ranges
+from weightlint.plan_names import PlanNames
 from weightlint.plan_rules import NEUTRAL
 
 if TYPE_CHECKING:
@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
     from weightlint.expected import Expected, Layout, Slot
     from weightlint.loader import Release
-    from weightlint.plan import Assigned, Plan, Rank
+    from weightlint.plan import Plan, Rank
     from weightlint.plan_rules import PlanRules
 
 HEADS = "num_attention_heads"
 KV_HEADS = "num_key_value_heads"
-_NUMBER = re.compile(r"\{\w+\}")
 
 
 @dataclass
@@ -207,34 +206,10 @@ class Spread:
             round_robin=self.plan.placement == "round_robin" and rules.round_robin,
         )
 
-    def assigned(self, slot: Slot) -> Assigned | None:
-        """Return the cut that the plan gives for a slot by name."""
-        if not self.plan.assigned:
-            return None
-        name = module_of(slot)
-        found = next((it for it in self.plan.assigned if is_named(it, name)), None)
-        if found is None and (other := self.other_names.get(slot.pattern)):
-            found = next((it for it in self.plan.assigned if is_named(it, other)), None)
-            # gate and up lie in one tensor there and are two here
-            return replace(found, parts=1) if found else None
-        return found
-
     @cached_property
-    def other_names(self) -> Mapping[str, str]:
-        """The module that holds a tensor in another layout, by the tensor's pattern: experts in one stack."""
-        return {
-            slot.pattern: module_of(stack)
-            for layout in self.layouts
-            for slot in self.expected.slots
-            for stack in layout.slots
-            if slot.pattern in layout.dropped and _side(slot) == _side(stack) and stack.of is None
-        }
-
-    @cached_property
-    def modules(self) -> frozenset[str]:
-        """The names that a plan may call tensors by, and those of the modules above them."""
-        names = {*map(module_of, self.expected.slots), *self.other_names.values()}
-        return frozenset(names | {name.rpartition(".")[0] for name in names})
+    def names(self) -> PlanNames:
+        """What the plan calls the tensors."""
+        return PlanNames(self.expected, self.layouts, self.plan.assigned)
 
     def is_whole(self, slot: Slot) -> bool:
         """Tell whether the loader leaves a tensor whole that others cut."""
@@ -260,19 +235,3 @@ class Spread:
             if share.cut is not None:
                 out[share.cut.dim] = share.cut.at(position)
         return out
-
-
-def _side(slot: Slot) -> str:
-    return (slot.cut or "").partition(":")[0]
-
-
-def module_of(slot: Slot) -> str:
-    """Return the module of a slot, numbers as `*`: `model.layers.*.mlp.down_proj`."""
-    return re.sub(r"\.(weight|bias)$", "", _NUMBER.sub("*", slot.pattern))
-
-
-def is_named(given: Assigned, module: str) -> bool:
-    """Tell whether a pattern of a plan is for a module: its whole name, or in a plan of our own its end."""
-    if module == given.pattern:
-        return True
-    return not given.whole and module.endswith("." + given.pattern)

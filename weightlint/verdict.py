@@ -12,20 +12,17 @@ from typing import TYPE_CHECKING
 from weightlint.drawer import Drawer
 from weightlint.errors import WeightlintError
 from weightlint.finding import Place, Skip, counted
+from weightlint.llama import release_of
 from weightlint.names import natural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from weightlint.case import Case
     from weightlint.finding import Finding
     from weightlint.rule import Rule
 
-    Speech = Callable[[Case], Iterator[Finding]]
-
 RULES: Drawer[Rule] = Drawer("rules", "RULE")
-LAST = 90
-"""The turn of what a rule says when others have spoken; those that see what is left over come after it."""
 MAX_FINDINGS = 10_000
 """Findings kept of one rule; the others are counted in one more."""
 
@@ -39,12 +36,15 @@ def judge(
     """
     findings: list[Finding] = []
     skips: dict[Skip, None] = {}
-    rules = RULES.values()
-    for case, (rule, speech) in itertools.product(cases, list(_speeches(rules))):
+    rules = sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code))
+    for case in cases:
+        if case.loader is not None:
+            _set_aside(case)
+    for case, rule in itertools.product(cases, rules):
         if rule.needs & case.unasked:
             continue
         lacking = next((why for need in sorted(rule.needs) if (why := case.lacks(need))), None)
-        case.told += [] if lacking is not None else list(_speak(case, rule, speech))
+        case.told += [] if lacking is not None else list(_speak(case, rule))
         if lacking is not None and _wanted(rule, select, ignore):
             skips[Skip(rule.code, lacking)] = None
     wanted = {rule.code for rule in rules if _wanted(rule, select, ignore)}
@@ -53,15 +53,19 @@ def judge(
     return sorted(findings, key=_order), sorted(skips, key=lambda skip: skip.code)
 
 
-def _speeches(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Speech]]:
-    """Order what rules have to say by their turns."""
-    turns = [(rule.turn, rule.code, rule, rule.check) for rule in rules]
-    turns += [(LAST, rule.code, rule, rule.last) for rule in rules if rule.last is not None]
-    yield from ((rule, speech) for *_, rule, speech in sorted(turns, key=lambda it: it[:2]))
+def _set_aside(case: Case) -> None:
+    """Keep from the rules what is no defect, only new to the release of the loader."""
+    from weightlint.loader_age import set_aside
+
+    set_aside(case)
 
 
 def _by_loader(case: Case) -> Iterable[Finding]:
     """Say after each finding what the chosen loader makes of it."""
+    if case.loader is not None and case.checkpoint.format == "gguf" and release_of(case.loader) is not None:
+        from weightlint.llama_stops import with_words
+
+        return with_words(case, case.told)
     if case.loader is None:
         return case.told
     from weightlint.loading.aftermath import with_fates
@@ -76,9 +80,9 @@ def _wanted(rule: Rule, select: Sequence[str], ignore: Sequence[str]) -> bool:
     return (not select or named(select)) and not named(ignore)
 
 
-def _speak(case: Case, rule: Rule, speech: Speech) -> Iterator[Finding]:
+def _speak(case: Case, rule: Rule) -> Iterator[Finding]:
     try:
-        found = list(speech(case))
+        found = list(rule.check(case))
     except WeightlintError:
         raise
     except Exception as error:  # noqa: BLE001 -- one crashing rule must not hide what the others say

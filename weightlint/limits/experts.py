@@ -8,7 +8,6 @@ from weightlint.experts import absent, beyond
 from weightlint.finding import Level
 from weightlint.limits.refusal import Refusal
 from weightlint.names import span
-from weightlint.spread import is_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,8 +97,8 @@ def _counted(spread: Spread) -> Iterator[Refusal]:
 def _unmatched(spread: Spread) -> Iterator[Refusal]:
     """Yield the cuts of experts that the plan gives for modules which are not there."""
     for given in spread.plan.assigned:
-        if given.experts and not any(is_named(given, module) for module in spread.modules):
-            near = next((it for it in sorted(spread.modules) if it.endswith("." + given.pattern)), None)
+        if given.experts and spread.names.lost(given):
+            near = next((it for it in sorted(spread.names.modules) if it.endswith("." + given.pattern)), None)
             hint = f"; the model has {near}" if near else ""
             says = f"the plan deals {given.pattern}, which names no module{hint}"
             yield _refusal(spread, says, cure="write it as the model names the module, prefix and all")

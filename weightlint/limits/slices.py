@@ -11,7 +11,6 @@ from weightlint.cut import gaps, outside, overlaps
 from weightlint.finding import Level
 from weightlint.limits.heads import dimension
 from weightlint.limits.refusal import Refusal
-from weightlint.spread import is_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +67,7 @@ def _shown(spans: tuple[Span, ...]) -> str:
 def _dimensions(spread: Spread) -> Iterator[Refusal]:
     """Yield the cuts that the plan gives along dimensions that a matrix does not have."""
     for slot in spread.expected.slots:
-        given, axes = spread.assigned(slot), len(slot.shape)
+        given, axes = spread.names.assigned(slot), len(slot.shape)
         if given is not None and given.dim is not None and axes > 1 and not -axes <= given.dim < axes:
             says = f"the plan cuts dimension {given.dim} of {list(slot.shape)}"
             yield Refusal(code=CODE, what=given.pattern, says=says, slots=(slot,))
@@ -82,9 +81,7 @@ def _unmatched(spread: Spread) -> Iterator[Refusal]:
     lost = [
         given.pattern
         for given in spread.plan.assigned
-        if given.dim is not None
-        and not (given.whole or given.experts)
-        and not any(is_named(given, it) for it in spread.modules)
+        if given.dim is not None and not (given.whole or given.experts) and spread.names.lost(given)
     ]
     if lost:
         yield Refusal(

@@ -7,7 +7,6 @@ all layers offloaded and devices of equal share. The embedding stays on the CPU,
 from __future__ import annotations
 
 from weightlint.dtype_limits import Limit
-from weightlint.llama import built
 from weightlint.loader import Loader
 from weightlint.plan_rules import PlanRules
 
@@ -24,12 +23,16 @@ LIMITS = (
 )
 """ggml/include/ggml.h of llama-cpp-python 0.3.16 (GGML_TYPE_COUNT = 40) and 0.3.36 (43); llama.cpp #11975."""
 
+BUILDS = ((9445, "0.3.24"), (9665, "0.3.30"), (11312, "0.3.36"))
+"""Builds of llama.cpp whose commit a release vendors, by its changelog: af6528e6d, e3a74b299, 0c1e57098, as llama-server names
+them. The number of that of 0.3.16, 4227c9be4 of 14 August 2025, is not on record."""
+
 LOADER = Loader(
     name="llama_cpp",
     says="llama.cpp (llama-cpp-python)",
     since="0.3.16",
     newest="0.3.36",
-    numbered=built,
+    builds=BUILDS,
     recorded=("0.3.16", "0.3.36"),
     plan_rules=(
         (

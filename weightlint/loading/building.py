@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
+from weightlint.loading.copying import Cutting, Whole
 from weightlint.loading.cuts import Cutter, Refusal
 from weightlint.loading.model import EXPERT, TORCH, module_of
 from weightlint.loading.outcome import Failure
-from weightlint.loading.param import Param
+from weightlint.loading.param import Param, Part
 from weightlint.loading.pieces import Piece, apart, joined, stacked
 
 if TYPE_CHECKING:
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 class Built:
     """What one rank has: parameters by name, tied names with what they stand for, prefixes of other stages' modules.
 
-    `error` is what the constructor raises; there are no parameters then.
+    `shared` is the number of places in the stacks of experts that the shared one has. `error` is what the constructor
+    raises; there are no parameters then.
     """
 
     params: dict[str, Param] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     elsewhere: tuple[str, ...] = ()
+    shared: int = 0
     error: Failure | None = None
 
 
@@ -52,7 +55,7 @@ class _Builder:
         self.refusals: list[tuple[tuple[int, ...], Failure]] = []
 
     def build(self) -> Built:
-        out = Built()
+        out = Built(shared=self.site.shared)
         pieces: dict[str, list[Piece]] = {}
         missing: list[str] = []
         for at, slot in enumerate(self._ordered()):
@@ -94,6 +97,9 @@ class _Builder:
                 and (failure := self.cutter.check(it))
             ):
                 self.refusals.append(((phase, layer, at, 0), failure))
+        if self.family.refuses is not None and EXPERT.search(slot.pattern):
+            raises = self.family.refuses
+            self.refusals.append(((phase, layer, at, 1), Failure(raises.kind, raises.text)))
         for refused in self.model.refused:
             if refused.pattern == slot.pattern and refused.layer in self.site.layers:
                 self.refusals.append(((phase, refused.layer, at, 1), refused.failure))
@@ -122,7 +128,12 @@ class _Builder:
                 return rank.get(slot.stage or "last", 2), 0
             return 1, next((n for n, text in enumerate(order) if text in slot.pattern), len(order))
 
-        return sorted(self.model.expected.slots, key=place)
+        return sorted((it for it in self.model.expected.slots if not self._is_stacked(it)), key=place)
+
+    def _is_stacked(self, slot: Slot) -> bool:
+        """Tell whether a slot of the shared expert is one more place in the stack."""
+        shared = self.family.experts.shared
+        return shared is not None and self.site.shared > 0 and f"{shared.module}." in slot.pattern
 
     def _is_here(self, slot: Slot) -> bool:
         """Tell whether a module outside the layers is on this stage."""
@@ -203,6 +214,8 @@ class _Builder:
         shape, parts = (
             stacked(pieces, self.site.local_experts) if stack else joined(pieces, self._order(pieces))
         )
+        if pieces[0].fuse is not None and pieces[0].fuse.paired:
+            parts = {"": Part((0,) * len(shape), shape, Cutting())}
         return Param(
             name=name,
             shape=shape,
@@ -229,20 +242,20 @@ class _Builder:
 
     def _own(self, params: dict[str, Param]) -> Iterator[Param]:
         """Yield the parameters that the framework adds of its own."""
-        from weightlint.loading.copying import Whole
-
         modules = dict.fromkeys(module_of(name)[0] for name in params)
-        heads = dict.fromkeys(module.rpartition(".")[0] for module in modules)
+        heads = dict.fromkeys((*(module.rpartition(".")[0] for module in modules), *modules))
         for own in self.family.own:
-            if own.when == "quantised" and self.model.block is None:
+            if own.when and (own.when == "quantised") != (self.model.block is not None):
                 continue
             for head in (head for head in heads if head.endswith(own.module)):
                 for leaf in own.names:
+                    shape = tuple(self.site.local_experts if it == "experts" else int(it) for it in own.shape)
                     yield Param(
                         name=f"{head}.{leaf}",
-                        shape=own.shape,
+                        shape=shape,
                         dtype=own.dtype,
                         copy=Whole(self.family.texts.plain),
-                        parts={},
+                        parts={"": Part((0,) * len(shape), shape, Cutting())},
                         default=own.default,
+                        sound=own.sound,
                     )

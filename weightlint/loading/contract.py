@@ -29,6 +29,7 @@ from weightlint.loading.family import (
 )
 from weightlint.loading.fault import Fault
 from weightlint.loading.manner import Manner
+from weightlint.loading.ways import Raises, Shared, Way
 from weightlint.version import within
 
 if TYPE_CHECKING:
@@ -54,7 +55,14 @@ class Contract:
     unknown: Mapping[str, str] | None = None
     strictness: tuple[Manner, ...] = ()
 
-    def family(self, arch: str, version: str, architecture: str = "") -> Family | None:
+    def unknown_in(self, arch: str, version: str, *, shelf: str = "") -> str | None:
+        """Return the range of releases that do not know a schema, None where this one does; `shelf` is `gguf` for such files."""
+        span = (self.unknown or {}).get(f"{shelf}/{arch}" if shelf else arch)
+        return span if span is not None and within(version, span) else None
+
+    def family(
+        self, arch: str, version: str, architecture: str = "", *, expert_parallel: bool = False
+    ) -> Family | None:
         """Return the family of a schema in a release, None where the contract knows nothing of it.
 
         `architecture` is the class that the config names. Of several families the last one holds, so that a file may
@@ -66,6 +74,7 @@ class Contract:
             if arch in it.archs
             and within(version, it.versions)
             and (not it.architectures or architecture in it.architectures)
+            and (expert_parallel or not it.expert_parallel)
         )
         return next(fitting, None)
 
@@ -83,6 +92,10 @@ _NESTED: dict[str, type[Any]] = {
     "draft": Draft,
     "scopes": Scope,
     "stages": Stages,
+    "ways": Way,
+    "refuses": Raises,
+    "after": Raises,
+    "shared": Shared,
 }
 
 
@@ -174,6 +187,6 @@ def load(path: Path) -> Contract:
     """
     try:
         return parse(read_table(path), str(path))
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no contract: {error}"
         raise SchemaError(message) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import prod
 
 from weightlint.dtype import Shape
+from weightlint.loading.assigning import unassignable
 from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
 
 NO_DIMENSION = Failure("IndexError", "tuple index out of range")
@@ -94,11 +95,13 @@ class Whole:
 class Sliced:
     """Take the rank's piece, then ask for equal shapes; a piece beyond what is there is torch's error.
 
-    `lifts` says when a tensor without dimensions becomes one of 1: `first`, `last` (after it was cut) or never.
+    `lifts` says when a tensor without dimensions becomes one of 1: `first`, `last` (after it was cut) or never. `casts`
+    is `up` where a dtype of less precision is refused.
     """
 
     text: str = ""
     lifts: str = ""
+    casts: str = "any"
 
     def place(self, found: Shape, room: Shape, cutting: Cutting) -> Placed | Failure:
         """Narrow, compare, copy."""
@@ -108,7 +111,9 @@ class Sliced:
         if cutting.dim is not None and cutting.dim < len(room):
             size = room[cutting.dim]
             begin = cutting.at * size
-            if cutting.short == "pad" and cutting.dim < len(found) and begin + size > found[cutting.dim]:
+            if cutting.short == "pad" and cutting.dim >= len(found):
+                return NO_DIMENSION
+            if cutting.short == "pad" and begin + size > found[cutting.dim]:
                 taken: Shape | Failure = (*found[: cutting.dim], size, *found[cutting.dim + 1 :])
                 have = max(found[cutting.dim] - begin, 0)
                 padded = prod(room) // size * (size - have) if size else 0
@@ -155,7 +160,8 @@ class Expert:
     """One expert's matrix, of which the rank takes a piece; copied without comparing the shapes.
 
     `fits` is what is done with one of another size: `narrow` takes the piece that the parameter has room for and
-    broadcasts; `share` takes an equal share of what is there and writes only that much. `refined` are the scales that
+    broadcasts; `share` takes an equal share of what is there and writes only that much; `pad` takes the same share and
+    fills up with zeros; `assign` takes it whole, as `parameter[expert] = tensor` does. `refined` are the scales that
     stand for one of the checkpoint's, in rows and columns. A tensor of three dimensions is taken for all experts.
     """
 
@@ -175,12 +181,27 @@ class Expert:
             dim += 1
         if self.fits == "share":
             return self._share(found, room, dim)
+        if self.fits == "pad":
+            return self._padded(found, room, dim)
+        if self.fits == "assign":
+            return unassignable(found, room) or ((0,) * len(room), room, 0)
         if dim is not None:
             taken = narrow(found, dim, cutting.at * room[dim], room[dim])
             if isinstance(taken, Failure):
                 return taken
             found = taken
         return broadcast(found, room) or ((0,) * len(room), room, 0)
+
+    def _padded(self, found: Shape, room: Shape, dim: int | None) -> Placed | Failure:
+        small = room
+        if dim is not None:
+            if dim >= len(found):
+                return NO_DIMENSION
+            each = found[dim] // self.ways
+            found = (*found[:dim], each, *found[dim + 1 :])
+            if len(found) == len(room) and each < room[dim]:
+                small = (*room[:dim], each, *room[dim + 1 :])
+        return broadcast(found, small) or ((0,) * len(room), small, prod(room) - prod(small))
 
     def _share(self, found: Shape, room: Shape, dim: int | None) -> Placed | Failure | Skip:
         if dim is not None and found:

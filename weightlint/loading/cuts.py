@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from weightlint.loading.family import Assertion, Family, Fuse
     from weightlint.loading.model import Model
     from weightlint.loading.site import Site
+    from weightlint.loading.ways import Way
 
 FP8 = frozenset({"F8_E4M3"})
 
@@ -43,27 +44,28 @@ class Cutter:
 
     def check(self, it: Assertion) -> Failure | None:
         """Return what the framework raises where it asserts a size of the config."""
-        tp, size = self.site.tp, self.model.sizes.get(it.field)
-        if size is None or (size >= tp if it.at_least else size % tp == 0):
+        site, size = self.site, self.model.sizes.get(it.field)
+        ways = {"tp": site.tp, "moe_tp": site.moe_tp, "ep": site.tp // site.moe_tp}[it.by]
+        if size is None or (size >= ways if it.at_least else size % ways == 0):
             return None
-        if it.replicates and size < tp and tp % size == 0:
+        if it.replicates and size < ways and ways % size == 0:
             return None
-        return Failure(it.kind, it.text.format(size=size, ways=tp))
+        return Failure(it.kind, it.text.format(size=size, ways=ways))
 
     def piece(self, slot: Slot, param: str, part: str, fuse: Fuse | None) -> Piece:
         """Cut one slot."""
-        is_expert = EXPERT.search(slot.pattern) is not None
+        is_expert, fused = EXPERT.search(slot.pattern) is not None, fuse is not None and not fuse.paired
         dim, ways, at = self._ways(slot, is_expert=is_expert)
         if slot.cut == "vocab" and slot.kind != "scale":
             return self._rows_of_table(slot, param)
         weight = self.model.weights.get(slot.of or "", slot)
-        cut = self._share(weight.shape, dim, ways, fused=fuse is not None, is_expert=is_expert)
+        cut = self._share(weight.shape, dim, ways, fused=fused, is_expert=is_expert)
         quantised = slot.kind == "scale" or slot.dtypes == FP8
         block = self._block(cut, dim, is_expert=is_expert) if quantised else None
         if block and slot.kind != "scale":
-            self._check_blocks(block, cut, dim, fused=fuse is not None, is_expert=is_expert)
-        short = fuse.short if fuse else "error"
-        cutting = Cutting(0 if fuse and dim is None else dim, at, short)
+            self._check_blocks(block, cut, dim, fused=fused, is_expert=is_expert)
+        way = self._way(slot, dim, fuse)
+        cutting = Cutting(0 if fuse and dim is None else dim, at, way.short if way else "error")
         in_blocks = block is not None and slot.kind == "scale"
         return Piece(
             param=param,
@@ -71,7 +73,9 @@ class Cutter:
             slot=slot,
             room=_in_blocks(cut, block) if in_blocks and block else cut,
             cutting=cutting,
-            copy=self._copy(slot, dim, fused=fuse is not None, is_expert=is_expert, ways=ways, block=block),
+            copy=self._expert(slot, ways, block)
+            if is_expert
+            else self._copy(slot, dim, way, block, fused=fused),
             fuse=fuse,
             is_expert=is_expert,
             whole_rows=self._whole_rows(slot, weight, fuse),
@@ -132,33 +136,45 @@ class Cutter:
             param=param, part="", slot=slot, room=room, cutting=Cutting(0, self.site.tp_rank), copy=copy
         )
 
+    def _expert(self, slot: Slot, ways: int, block: tuple[int, int] | None) -> Copy:
+        fits, old = self.family.experts.fits, self.model.block
+        if slot.kind != "scale" or block is None or old is None:
+            return Expert(fits, ways)
+        return Expert(fits, ways, (old[0] // block[0], old[1] // block[1]))
+
+    def _way(self, slot: Slot, dim: int | None, fuse: Fuse | None) -> Way | None:
+        """Find what the contract says of the kind of module that a slot belongs to."""
+        of = fuse.into if fuse and not fuse.paired else self._kind(slot, dim)
+        quantised = slot.kind == "scale" or slot.dtypes == FP8
+        fitting = (it for it in self.family.ways if of in it.of and it.quantised in (None, quantised))
+        return next(fitting, None)
+
+    def _kind(self, slot: Slot, dim: int | None) -> str:
+        if dim is not None:
+            return "row" if dim else "column"
+        if slot.kind == "bias" and self._weight_kind(slot) == "linear":
+            return "row"
+        is_matrix = slot.kind in ("linear", "router", "scale") and len(slot.shape) > 1
+        return "router" if slot.kind == "router" else "replicated" if is_matrix else "plain"
+
     def _copy(
-        self,
-        slot: Slot,
-        dim: int | None,
-        *,
-        fused: bool,
-        is_expert: bool,
-        ways: int,
-        block: tuple[int, int] | None,
+        self, slot: Slot, dim: int | None, way: Way | None, block: tuple[int, int] | None, *, fused: bool
     ) -> Copy:
-        texts, fits = self.family.texts, self.family.experts.fits
-        if is_expert:
-            old = self.model.block
-            if slot.kind != "scale" or block is None or old is None:
-                return Expert(fits, ways)
-            return Expert(fits, ways, (old[0] // block[0], old[1] // block[1]))
+        texts = self.family.texts
+        sliced, casts = (way.text, way.casts) if way else (texts.sliced, "any")
         if f"{module_of(slot.pattern)[0]}.".endswith(self.family.bare):
             return Whole(texts.plain)
         if fused:
-            return Sliced(texts.sliced)
+            return Sliced(sliced, casts=casts)
         early = slot.kind != "bias" and (block is not None or "lifts_first" in self.family.traits)
         if dim is not None:
-            return Sliced(texts.sliced, "first" if early else "last")
+            return Sliced(sliced, "first" if early else "last", casts)
+        if slot.kind == "bias" and self._weight_kind(slot) == "linear":
+            return Sliced(sliced, "last", casts)
+        if way is not None:
+            return Whole(way.text, lifts_scalar=way.lifts)
         if slot.kind in ("linear", "router", "scale") and len(slot.shape) > 1:
             return Whole(texts.replicated, lifts_scalar=True)
-        if slot.kind == "bias" and self._weight_kind(slot) == "linear":
-            return Sliced(texts.sliced, "last")
         return Whole(texts.plain)
 
     def _weight_kind(self, bias: Slot) -> str:

@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from weightlint.loading.ways import Raises, Shared, Way
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fuse:
     """Matrices that stand one above the other in one parameter, in this order.
 
-    Where one of the parts is not expected at all, the others keep their own parameters. `short` is `pad` where a part
-    that ends early is filled up with zeros. `whole` says that the checkpoint has the parts in one tensor of the
-    parameter's name. `blocks` is false where the places of block scales are counted in rows of the weight.
-    `holds` is the framework's class of the module, if that reads its tensors itself.
+    Where one of the parts is not expected at all, the others keep their own parameters. `whole` says that the
+    checkpoint has the parts in one tensor of the parameter's name. `blocks` is false where the places of block scales
+    are counted in rows of the weight. `paired` parts are put together before they are copied. `holds` is the
+    framework's class of the module, if that reads its tensors itself.
     """
 
     into: str
     parts: tuple[str, ...]
-    short: str = "error"
     whole: bool = False
     blocks: bool = True
+    paired: bool = False
     holds: str = ""
 
 
@@ -33,8 +35,10 @@ class Experts:
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
     way of `copying.Expert`. `refine` is the smallest block to which scales are refined where a rank's share ends inside
-    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert. `stacked` is
-    the name of a tensor with gate above up, of one expert or of all.
+    one, 0 where such a share is refused; `uneven` are the words where the ranks do not divide an expert.
+    `stacked` is the name of a tensor with gate above up, of one expert or of all. `over` is
+    `tp` where experts are dealt to the ranks of tp whatever the degree of expert parallelism. `shared` tells when the
+    shared expert is one more of them, None for never.
     """
 
     path: str = ""
@@ -45,6 +49,8 @@ class Experts:
     refine: int = 0
     uneven: str | None = None
     stacked: str = ""
+    over: str = "ep"
+    shared: Shared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +87,19 @@ class Quantised:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
-    """Parameters that the framework makes beside those of the schema, for each module that ends with `module`."""
+    """Parameters that the framework makes beside those of the schema, for each module that ends with `module`.
+
+    `shape` may name `experts`, the rank's number of them; `when` restricts it to `quantised` or `plain` models. Unless
+    `default`, they are told as never written; `sound` ones have a value that serves nevertheless.
+    """
 
     module: str
     names: tuple[str, ...]
-    shape: tuple[int, ...] = ()
+    shape: tuple[int | str, ...] = ()
     dtype: str = "float32"
     when: str = ""
     default: bool = True
+    sound: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +114,12 @@ class Retype:
 class Assertion:
     """A size of the config that must divide, checked while the model is built.
 
-    `field` must be a multiple of tp; with `replicates` it may be a divisor of it as well; with `at_least` it only must not
-    be smaller. It is checked before the first tensor of a layer whose name contains `before`, or before any for `layers`.
+    `field` must be a multiple of the ranks of a kind, `by`; with `replicates` it may be a divisor of them as well; with `at_least` it only
+    must not be smaller. It is checked before the first tensor of a layer whose name contains `before`, or before any for `layers`.
     """
 
     field: str
+    by: str = "tp"
     replicates: bool = False
     at_least: bool = False
     before: str = "layers"
@@ -182,7 +194,8 @@ class Family:
     where every rank builds all layers. `before` are steps for every name, then `scopes` are tried, the longest prefix
     first. `modules` are names of modules without parameters, by the end of the module that has them. `bare` are ends of modules
     of torch's own classes. `order` are texts of names in the order in which a layer builds its modules, where that
-    is not the schema's. `classes` are the framework's class names where they are not those of the config.
+    is not the schema's. With `expert_parallel` it holds only where experts are parallel. `refuses` is what the
+    constructor of the experts raises whatever the config, `after` what comes after the last tensor. `classes` are the framework's class names where they are not those of the config.
     """
 
     name: str
@@ -201,6 +214,10 @@ class Family:
     dtypes: tuple[Retype, ...] = ()
     asserts: tuple[Assertion, ...] = ()
     texts: Texts = Texts()
+    ways: tuple[Way, ...] = ()
+    expert_parallel: bool = False
+    refuses: Raises | None = None
+    after: Raises | None = None
     completeness: Completeness = Completeness()
     before: tuple[Mapping[str, Any], ...] = ()
     scopes: tuple[Scope, ...] = ()

@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkipStep:
-    """Pass over names that contain, begin or end with a text; with `unless_param` only if there is no such parameter."""
+    """Pass over names that contain, begin or end with a text.
+
+    With `unless_param` only if there is no such parameter, with `unless_last` not on the last stage.
+    """
 
     why: str
     contains: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
     unless_param: bool = False
+    unless_last: bool = False
     warns: str = ""
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
@@ -34,22 +38,31 @@ class SkipStep:
             or name.startswith(self.prefixes)
             or name.endswith(self.suffixes)
         )
-        if hit and not (self.unless_param and view.param(name) is not None):
+        spared = (self.unless_last and view.site.last) or (self.unless_param and view.param(name) is not None)
+        if hit and not spared:
             return Skip(self.why, self.warns.replace("{name}", name))
         return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MtpStep:
-    """Pass over the MTP layers that the config declares, where their names begin with one of these."""
+    """Pass over the MTP layers that the config declares, where their names begin with one of these.
+
+    With `beyond`, all layers from the first of them on.
+    """
 
     prefixes: tuple[str, ...]
     field: str = "num_nextn_predict_layers"
+    beyond: bool = False
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
         """Compare the number of the layer."""
         del tensor
-        for layer in view.mtp_layers(self.field):
+        layers = view.mtp_layers(self.field)
+        number = view.layer_number(name) if self.beyond and layers else None
+        if number is not None and number >= layers[0] and name.startswith(self.prefixes):
+            return Skip("mtp")
+        for layer in layers:
             if name.startswith(tuple(f"{prefix}{layer}." for prefix in self.prefixes)):
                 return Skip("mtp")
         return name
@@ -78,16 +91,28 @@ class RangeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameStep:
-    """Replace texts, each where it first stands."""
+    """Replace texts, each where it first stands.
+
+    `only` are texts of which a name must have one; with `unless_param` names of parameters stay, with `to_param`
+    those that would not become one.
+    """
 
     texts: Mapping[str, str]
+    only: tuple[str, ...] = ()
+    unless_param: bool = False
+    to_param: bool = False
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
         """Replace."""
-        del tensor, view
+        del tensor
+        if self.only and not any(text in name for text in self.only):
+            return name
+        if self.unless_param and view.param(name) is not None:
+            return name
+        renamed = name
         for old, new in self.texts.items():
-            name = name.replace(old, new, 1)
-        return name
+            renamed = renamed.replace(old, new, 1)
+        return name if self.to_param and view.param(renamed) is None else renamed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

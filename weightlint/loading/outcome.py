@@ -16,7 +16,8 @@ class Fill:
     """A slice of a runtime parameter is written: `shape` elements from `start` on, both row-major.
 
     `shape` has no dimension for the expert where `start` has one. `padded` are the elements beyond what the
-    tensor has, which the loader sets to zero. `also` are the other slices that the same tensor fills.
+    tensor has, which the loader sets to zero. `also` are the other slices that the same tensor fills, `beside` other tensors
+    that came before and are written by the same copy.
     """
 
     param: str
@@ -24,6 +25,7 @@ class Fill:
     shape: Shape
     padded: int = 0
     also: tuple[Fill, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def all(self) -> tuple[Fill, ...]:
@@ -54,6 +56,11 @@ class Failure:
     kind: str
     text: str
     done: tuple[Fill, ...] = ()
+
+    def of_dtypes(self, param: str, tensor: str) -> Failure:
+        """Put torch's names of the dtypes in where the text has `{param_dtype}` and `{tensor_dtype}`."""
+        text = self.text.replace("{param_dtype}", f"torch.{param}")
+        return replace(self, text=text.replace("{tensor_dtype}", f"torch.{tensor}"))
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}" if self.text else self.kind

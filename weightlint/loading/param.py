@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from weightlint.loading.copying import Cutting, narrow, placed
-from weightlint.loading.outcome import Failure, Outcome, together
+from weightlint.loading.casting import refused
+from weightlint.loading.copying import Cutting, Sliced, narrow, placed
+from weightlint.loading.outcome import Failure, Fill, Outcome, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +34,8 @@ class Part:
 class Param:
     """One parameter: `parts` by the name of the projection, `""` where it is not made of several.
 
-    `kind` is the slot's. `default` tells that it has a sound value even if nothing is loaded into it.
+    `kind` is the slot's. `default` tells that it is not asked for, `sound` that it has a value that serves even if
+    nothing is loaded into it.
     """
 
     name: str
@@ -43,19 +45,24 @@ class Param:
     parts: Mapping[str, Part]
     kind: str = "param"
     default: bool = False
+    sound: bool = False
 
     @property
     def elements(self) -> int:
         """Number of elements."""
         return prod(self.shape)
 
-    def take(self, found: Shape, part: str = "") -> Outcome:
-        """Copy a tensor of this shape into a part, as the framework would."""
+    def take(self, found: Shape, part: str = "", dtype: str = "") -> Outcome:
+        """Copy a tensor of this shape and dtype into a part, as the framework would."""
         at = self.parts[part]
         for dim, (start, size) in enumerate(zip(at.offset, at.room, strict=True)):
             if start + size > self.shape[dim]:
                 return narrow(self.shape, dim, start, size)  # type: ignore[return-value] # always refused here
-        return placed(self.name, at.offset, self.copy.place(found, at.room, at.cutting))
+        result = placed(self.name, at.offset, self.copy.place(found, at.room, at.cutting))
+        if isinstance(result, Failure):
+            return result.of_dtypes(self.dtype, dtype)
+        is_strict = isinstance(self.copy, Sliced) and self.copy.casts == "up" and isinstance(result, Fill)
+        return (refused(self.dtype, dtype) if is_strict else None) or result
 
     def take_expert(self, found: Shape, part: str, slot: int) -> Outcome:
         """Copy one expert's matrix into the rank's `slot`; one of three dimensions goes to all slots."""
@@ -65,13 +72,13 @@ class Param:
             return placed(self.name, (0, *at.offset), self.copy.place(found, room, at.cutting))
         return placed(self.name, (slot, *at.offset), self.copy.place(found, at.room, at.cutting))
 
-    def take_fused(self, found: Shape) -> Outcome:
+    def take_fused(self, found: Shape, dtype: str = "") -> Outcome:
         """Copy a tensor that holds all parts already: take each part's rows out of it and copy those."""
-        return together(self._pieces_of(found))
+        return together(self._pieces_of(found, dtype))
 
-    def _pieces_of(self, found: Shape) -> Iterator[Outcome]:
+    def _pieces_of(self, found: Shape, dtype: str) -> Iterator[Outcome]:
         start = 0
         for name, part in self.parts.items():
             rows = narrow(found, 0, start, part.rows)
-            yield rows if isinstance(rows, Failure) else self.take(rows, name)
+            yield rows if isinstance(rows, Failure) else self.take(rows, name, dtype)
             start += part.rows

@@ -15,7 +15,7 @@ from weightlint.loading.contract import load as read_contract
 from weightlint.loading.groups import grouped
 from weightlint.loading.model import TORCH, Model
 from weightlint.loading.reading import read
-from weightlint.loading.site import site_of
+from weightlint.loading.site import placed, site_of
 from weightlint.loading.survey import Surveyor
 from weightlint.plan import Plan, rank_patterns
 from weightlint.spread import Spread
@@ -80,7 +80,7 @@ class Prediction:
 
     def site(self, rank: Rank) -> Site:
         """Return where a rank stands."""
-        return site_of(self.spread, rank, pipelined=self.family.pipelined)
+        return placed(site_of(self.spread, rank), self.model, self.family)
 
     @cached_property
     def sorts(self) -> tuple[Sort, ...]:
@@ -137,8 +137,10 @@ class Prediction:
     def _key(self, rank: Rank, *, exact: bool) -> Hashable:
         """Tell what an outcome can depend on, beside the stage."""
         spread, stage = self.spread, rank.pp
-        experts: Hashable = None
-        if spread.experts and spread.ep > 1:
+        experts: Hashable = rank.tp if self.family.experts.over == "tp" else None
+        if self.family.experts.over == "tp":
+            experts = rank.tp if exact or self._is_ragged(stage) else None
+        elif spread.experts and spread.ep > 1:
             dealt = spread.dealt[spread.position("ep", rank)]
             experts = dealt if exact or self._is_ragged(stage) else len(dealt)
         tp: Hashable = (rank.tp, rank.dp) if self._is_odd(stage) else None
@@ -217,12 +219,14 @@ def predict(case: Case) -> Prediction | str:
         return f"what {release.loader.says} does with each tensor of a GGUF file is not recorded"
     if contract is None:
         return f"what {release.loader.says} does with each tensor is not recorded"
-    family = contract.family(case.arch or "", release.version, next(iter(case.config.architectures), ""))
+    plan = case.plan or Plan()
+    architecture = next(iter(case.config.architectures), "")
+    family = contract.family(case.arch or "", release.version, architecture, expert_parallel=plan.ep > 1)
     if family is None:
         return f"what {release.says} does with each tensor of {case.arch} is not recorded"
     if case.checkpoint.names_only:
         return "only an index file was given: no headers, so no dtypes and shapes"
-    return Prediction(case, release, contract, family, model_of(case, family), case.plan or Plan())
+    return Prediction(case, release, contract, family, model_of(case, family), plan)
 
 
 def model_of(case: Case, family: Family) -> Model:

@@ -111,7 +111,7 @@ class _Chosen:
             yield rest
 
     def _listed(self, slot: Slot) -> Iterator[Coord]:
-        """Yield the coordinates to look up: one expert stands for all of its layer."""
+        """Yield the coordinates to look up."""
         if not self.plain or module_of(slot.pattern)[0].endswith(self.rule.nameless):
             return
         if slot.kind != "expert" or self.rule.experts:

@@ -70,7 +70,7 @@ class FuseStep:
         """Replace the projection's name by the parameter's, and copy."""
         sign = "." if self.dot else ""
         for fuse in view.family.fuse:
-            if self.names and fuse.into not in self.names:
+            if fuse.paired or (self.names and fuse.into not in self.names):
                 continue
             for before, part in product(self.after, fuse.parts):
                 old = before + sign + part
@@ -107,14 +107,18 @@ class FuseStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpertStep:
-    """Give a routed expert's projection its place in the stack; a number beyond the config's matches nothing."""
+    """Give a routed expert's projection its place in the stack; a number beyond the config's matches nothing.
+
+    `missing` is what comes where there is no such parameter: `raise` a KeyError, go `on` with the new name, or `skip`.
+    """
 
     bias_back: bool = False
+    missing: str = "raise"
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
         """Find the expert's number and projection in the name."""
         found = view.expert.search(name)
-        if found is None or int(found[1]) >= view.model.experts:
+        if found is None or int(found[1]) >= view.experts:
             return name
         experts = view.family.experts
         into = "w2" if found[2] == experts.down else "w13"
@@ -125,7 +129,9 @@ class ExpertStep:
         if param is None:
             if self.bias_back and mapped.endswith(("_bias", ".bias")):
                 return mapped
-            return view.key_error(mapped)
+            if self.missing == "raise":
+                return view.key_error(mapped)
+            return mapped if self.missing == "on" else Skip("unknown")
         return view.copied_expert(param, tensor, found[2], int(found[1]))
 
 
@@ -174,6 +180,10 @@ def _kind(do: str) -> Any:
         from weightlint.loading import shaping
 
         return shaping.STEPS[do]
+    if do in ("halves", "share"):
+        from weightlint.loading import joining
+
+        return joining.STEPS[do]
     return STEPS.get(do)
 
 

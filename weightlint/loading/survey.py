@@ -134,7 +134,8 @@ class Surveyor:
             if at is None or not count or (len(local) == count and layer in group.complete(count)):
                 cells[sort].append(Row(layer, coords, whole=at is not None and bool(count)))
             elif layer in group.complete(count):
-                cells[*sort, "here"].append(Row(layer, coords, whole=True, at=at, among=local))
+                if local:
+                    cells[*sort, "here"].append(Row(layer, coords, whole=True, at=at, among=local))
                 cells[*sort, "away"].append(Row(layer, coords, at=at, among=local, inside=False))
             else:
                 halves: dict[tuple[bool, bool], list[Coord]] = defaultdict(list)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from weightlint.plan import Rank
 
 VERSION = 1
+AFTER = "(after the last key)"
+"""Stands for a tensor where the loader raises when it has read all."""
 
 
 def asked(case: Case, rank: str | None = None) -> dict[str, object]:
@@ -67,7 +69,7 @@ def _named(ranks: Sequence[Rank], wanted: str | None) -> dict[str, object]:
 
 def _row(prediction: Prediction, result: Load) -> dict[str, object]:
     built = result.built
-    errors = result.errors
+    errors = result.errors | ({AFTER: result.after} if result.after else {})
     row: dict[str, object] = {
         "params": {name: [list(param.shape), param.dtype] for name, param in built.params.items()},
         "fill": {name: _fill(it) for name, it in result.outcomes.items() if not isinstance(it, Failure)},
@@ -84,5 +86,9 @@ def _row(prediction: Prediction, result: Load) -> dict[str, object]:
 
 def _fill(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Fill):
-        return {"param": outcome.param, "start": list(outcome.start), "shape": list(outcome.shape)}
+        slices: list[dict[str, object]] = [
+            {"param": it.param, "start": list(it.start), "shape": list(it.shape)} for it in outcome.all
+        ]
+        first, *more = slices
+        return first | ({"also": more} if more else {})
     return {"skip": outcome.why if not isinstance(outcome, Failure) else outcome.kind}

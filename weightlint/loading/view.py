@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from weightlint.loading.outcome import Failure, Outcome, Skip
+from weightlint.loading.outcome import Failure, Outcome, Skip, together
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Collection
 
     from weightlint.loading.building import Built
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from weightlint.loading.param import Param
     from weightlint.loading.site import Site
     from weightlint.loading.steps import Tensor
+
+
+LAYER = re.compile(r"layers\.(\d{1,9})\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Alias:
 
     def take(self, tensor: Tensor) -> Outcome:
         """Write the parameter that is shared."""
-        return Skip("stage") if self.param is None else self.param.take(tensor.shape)
+        return Skip("stage") if self.param is None else self.param.take(tensor.shape, dtype=tensor.dtype)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,11 @@ class View:
     prefix: str = ""
     holds: str = ""
     held: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+    @property
+    def experts(self) -> int:
+        """Number of experts that have a place in the stack, the shared one's among them."""
+        return self.model.experts + self.built.shared
 
     @property
     def layers(self) -> Collection[int]:
@@ -100,9 +108,8 @@ class View:
 
     def layer_number(self, name: str) -> int | None:
         """Return the number after `layers.`, as the framework reads it."""
-        before, found, tail = name.partition("layers.")
-        number = tail.partition(".")[0]
-        return int(number) if found and number.isdigit() and not before.endswith("_") else None
+        found = LAYER.search(name)
+        return int(found[1]) if found else None
 
     def mtp_layers(self, field: str) -> range | tuple[int, ...]:
         """Return the numbers of the MTP layers, as the framework's config class tells."""
@@ -113,11 +120,14 @@ class View:
 
     def copied(self, param: Param, tensor: Tensor, part: str = "") -> Outcome:
         """Copy a tensor into a parameter or a part of it."""
-        return param.take(tensor.shape, part) if part in param.parts else param.take_fused(tensor.shape)
+        if part not in param.parts:
+            return param.take_fused(tensor.shape, tensor.dtype)
+        return param.take(tensor.shape, part, tensor.dtype)
 
     def copied_expert(self, param: Param, tensor: Tensor, part: str, expert: int) -> Outcome:
         """Copy an expert's matrix into its places, if the rank has any."""
         slots = self.site.experts.get(expert, ())
         if not slots:
             return Skip("expert")
-        return param.take_expert(tensor.shape, part, slots[0])
+        places = slots if self.built.shared > 1 else slots[:1]
+        return together(param.take_expert(tensor.shape, part, place) for place in places)

@@ -26,7 +26,7 @@ def share(slot: Slot, spread: Spread) -> Share | None:
     group = "etp" if spread.is_expert(slot) else "tp"
     ways = spread.degree(group)
     weight = spread.weight(slot)
-    given = spread.assigned(weight)
+    given = spread.names.assigned(weight)
     if given is not None:
         cut = _assigned(weight, given, spread, ways)
     else:

@@ -15,7 +15,7 @@ from weightlint.finding import Level, Place
 from weightlint.index import FaultKind
 from weightlint.key_faults import key_faults, still, stopping, unknown
 from weightlint.keys import ARCHITECTURE, Keys
-from weightlint.llama import architectures
+from weightlint.llama import architectures, release_of
 from weightlint.rule import Rule
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def check(case: Case) -> Iterator[Finding]:
         return
     if case.schema is None:
         strange = unknown(case.config, architectures())
-        if strange is not None and strange.key not in case.ledger.told:
+        if strange is not None and (release_of(case.loader) is None or not _is_unheard(case.config)):
             yield _finding(case, case.config, strange)
         return
     faults = list(key_faults(case.schema, case.config, case.index.rows))
@@ -57,6 +57,11 @@ def check(case: Case) -> Iterator[Finding]:
         said.append(stopping(stop, case.schema))
     for fault in said:
         yield _finding(case, case.config, fault)
+
+
+def _is_unheard(keys: Keys) -> bool:
+    """Tell whether the architecture is one that no release knows: with a loader, WL601 says so."""
+    return bool(keys.prefix) and keys.prefix not in architectures()
 
 
 def _is_broken(case: Case) -> bool:

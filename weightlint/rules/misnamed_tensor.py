@@ -68,11 +68,11 @@ def _is_foreign(case: Case, spelling: Spelling) -> bool:
 
 
 def _has_names_of_its_own(case: Case) -> bool:
-    """Tell whether the files are of a format that the loader reads and that may be written in any dialect."""
-    kind = case.checkpoint.format
-    if any(it.code == "WL601" for it in case.told):
+    """Tell whether the loader knows the model and the format of its files, and that may be written in any dialect."""
+    kind, release = case.checkpoint.format, case.loader
+    if release is None or kind in {"gguf", "snapshot"} or not release.reads(kind):
         return False
-    return kind not in {"gguf", "snapshot"} and case.loader is not None and case.loader.reads(kind)
+    return case.contract is None or case.contract.unknown_in(case.arch or "", release.version) is None
 
 
 def _right(case: Case, spelling: Spelling) -> int:

@@ -28,7 +28,7 @@ ANY_FORMAT = frozenset({"snapshot"})
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Ask for the format first, then for the architecture, and what a GGUF file holds."""
+    """Ask for the format, whether the release knows the architecture and what a GGUF file holds, then for faults."""
     release = case.loader
     if release is None:
         return
@@ -37,21 +37,16 @@ def check(case: Case) -> Iterator[Finding]:
         yield _format(case, release, kind)
         return
     if release.loader.name == llama.NAME:
-        from weightlint.unknown_to_llama import told
+        from weightlint.age_finding import too_old
 
-        yield from told(case, RULE)
+        yield from too_old(case, RULE, release)
         return
     if case.contract is None:
         return
-    name = f"gguf/{case.arch}" if kind == "gguf" else case.arch or ""
-    span = (case.contract.unknown or {}).get(name)
-    if span is not None and release.within(span):
+    shelf = "gguf" if kind == "gguf" else ""
+    span = case.contract.unknown_in(case.arch or "", release.version, shelf=shelf)
+    if span is not None:
         yield _unknown(case, release, span)
-
-
-def last(case: Case) -> Iterator[Finding]:
-    """Report a known fault: one that follows from what is there, else one with which trouble fits that no finding explains."""
-    if case.contract is None or any(it.code == RULE.code for it in case.told):
         return
     certain = next(_certain(case), None)
     if certain is not None:
@@ -123,6 +118,7 @@ def _certain(case: Case) -> Iterator[Finding]:
 
 
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
+    """Report a known fault where the prediction shows trouble that no finding explains."""
     from weightlint.loading.aftermath import Rest
     from weightlint.loading.trouble import troubles
 
@@ -156,7 +152,6 @@ RULE = Rule(
     level=Level.ERROR,
     page=__doc__ or "",
     check=check,
-    last=last,
-    needs=frozenset({Need.LOADER}),
-    turn=17,
+    needs=frozenset({Need.CONFIG, Need.LOADER}),
+    turn=90,
 )

@@ -1,0 +1,98 @@
+"""Steps of SGLang's load functions that see several tensors as one: halves that wait for each other, shared experts.
+
+Source: sglang/srt/models/deepseek_v2.py of 0.4.6.post5, models/deepseek_common/deepseek_weight_loader.py of 0.5.23.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from weightlint.loading.casting import promoted
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from weightlint.dtype import Shape
+    from weightlint.loading.steps import Tensor
+    from weightlint.loading.view import View
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalvesStep:
+    """Hold a projection until the other has come, then write both at once, the first of `parts` above the second.
+
+    `into` is the parameter; its name is made from the one that came last by replacing the first of `renames` that it has, so
+    that what has none of them is looked up as it is. `field` is the config field without which there is no such pair.
+    `missing` is `raise` or `warn`.
+    """
+
+    parts: tuple[str, str]
+    into: str
+    renames: tuple[str, ...]
+    field: str
+    missing: str = "raise"
+    warns: str = ""
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Compare texts, as the framework does: the name of the parameter itself counts as one of its halves."""
+        first, second = self.parts
+        if self.field not in view.model.sizes or (first not in name and second not in name):
+            return name
+        upper = name if first in name else name.replace(second, first)
+        lower = name if second in name else name.replace(first, second)
+        held = view.held.setdefault(f"{upper} {lower}", {})
+        held[name] = tensor
+        if upper not in held or lower not in held:
+            return Skip("half")
+        del view.held[f"{upper} {lower}"]
+        shape = stacked_rows(held[upper].shape, held[lower].shape)
+        joined = promoted(held[upper].dtype, held[lower].dtype) or shape
+        if isinstance(joined, Failure):
+            return joined
+        others = tuple(other.name for other in held.values() if other.name != tensor.name)
+        return self._written(name, replace(tensor, shape=joined), others, view)
+
+    def _written(self, name: str, whole: Tensor, others: tuple[str, ...], view: View) -> Outcome:
+        old = next((text for text in self.renames if text in name), "")
+        target = name.replace(old, self.into) if old else name
+        param = view.param(target)
+        if param is None and self.missing == "raise":
+            return view.key_error(target)
+        if param is None:
+            return Skip("unknown", self.warns.replace("{name}", target))
+        result = view.copied(param, whole)
+        return replace(result, beside=others) if isinstance(result, Fill) else result
+
+
+@dataclass(frozen=True, slots=True)
+class ShareStep:
+    """Call the shared expert the one behind the last routed expert, where it is loaded into their stack."""
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Replace the module's name."""
+        del tensor
+        shared = view.family.experts.shared
+        if shared is None or not view.built.shared or shared.module not in name:
+            return name
+        stack = shared.module.rpartition(".")[0]
+        return name.replace(shared.module, f"{stack}.experts.{view.model.experts}")
+
+
+def stacked_rows(upper: Shape, lower: Shape) -> Shape | Failure:
+    """Put one tensor above another as `torch.cat` does."""
+    if not upper or not lower:
+        at = 0 if not upper else 1
+        return Failure("RuntimeError", f"zero-dimensional tensor (at position {at}) cannot be concatenated")
+    if len(upper) != len(lower):
+        text = f"Tensors must have same number of dimensions: got {len(upper)} and {len(lower)}"
+        return Failure("RuntimeError", text)
+    for have, want in zip(lower[1:], upper[1:], strict=True):
+        if have != want:
+            text = f"Sizes of tensors must match except in dimension 0. Expected size {want} but got size {have} for tensor number 1 in the list."
+            return Failure("RuntimeError", text)
+    return (upper[0] + lower[0], *upper[1:])
+
+
+STEPS: Mapping[str, Any] = {"halves": HalvesStep, "share": ShareStep}
