@@ -40,11 +40,19 @@ def of_type(text: str) -> dict[str, Any]:
     many = re.fullmatch(r"(?:tuple\[(.*), \.\.\.\]|frozenset\[(.*)\])", text)
     if many:
         return {"type": "array", "items": of_type(many[1] or many[2])}
+    row = re.fullmatch(r"tuple\[(\w+), (\w+)\]", text)
+    if row:
+        return {
+            "type": "array",
+            "prefixItems": [of_type(row[1]), of_type(row[2])],
+            "minItems": 2,
+            "maxItems": 2,
+        }
     table = re.fullmatch(r"Mapping\[str, (.*)\]", text)
     if table:
         return {"type": "object", "additionalProperties": of_type(table[1])}
-    kind = PLAIN[text]
-    return {} if kind is None else {"type": kind}
+    kinds = [PLAIN[part] for part in text.split(" | ")]
+    return {} if None in kinds else {"type": kinds if len(kinds) > 1 else kinds[0]}
 
 
 def nested(kind: type[Any], text: str) -> dict[str, Any]:
