@@ -42,7 +42,9 @@ DTYPE_FIELDS = ("dtype", "torch_dtype")
 
 
 def contract_of(release: Release) -> Contract | None:
-    """Read the contract of a loader, None where none is known."""
+    """Read the contract of a loader, or the one that stands in for it; None where there is none."""
+    if release.contract is not None:
+        return read_contract(release.contract)
     path = schemas.folder() / "contracts" / f"{release.loader.name}.toml"
     return read_contract(path) if path.is_file() else None
 
@@ -130,7 +132,9 @@ def predict(case: Case) -> Prediction | str:
         return "no --loader given"
     if case.plain is None or case.config is None:
         return case.unexpanded
-    contract = contract_of(release)
+    contract = case.contract
+    if case.checkpoint.format == "gguf":
+        return f"what {release.loader.says} does with each tensor of a GGUF file is not recorded"
     if contract is None:
         return f"what {release.loader.says} does with each tensor is not recorded"
     plan = case.plan or Plan()
