@@ -42,6 +42,7 @@ def check(
     dtype: str | None = None,
     device: str | None = None,
     loader: str | None = None,
+    contract: str | None = None,
     plan: Plan | str | None = None,
     gpu: str | None = None,
     gpu_memory: str | None = None,
@@ -50,8 +51,8 @@ def check(
 
     `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
     names are to have. `select` and `ignore` are rule names or prefixes of codes. `dtype` and `device` say
-    how the model is to be run, `loader` (`vllm@0.8.4`) what is to read it, `plan` (`tp=8,pp=3`) how it is
-    spread over processes, `gpu` (`h100`) or `gpu_memory` (`80GiB`) what each of them has.
+    how the model is to be run, `loader` (`vllm@0.8.4`) what is to read it, `contract` a file that stands in for what is
+    built in of that loader, `plan` (`tp=8,pp=3`) how it is spread over processes, `gpu` (`h100`) or `gpu_memory` (`80GiB`) what each of them has.
 
     Raises:
         WeightlintError: weightlint could not look: no such path, unknown architecture, bad schema.
@@ -59,7 +60,7 @@ def check(
     began = time.perf_counter()
     with collector_off():
         use = running(dtype, device, gpu=gpu, gpu_memory=gpu_memory)
-        reader, spread = _release(loader), _plan(plan)
+        reader, spread = _release(loader, contract), _plan(plan)
         cases = open_cases(
             str(target), arch=arch, config=config, schema=schema, dialect=dialect, loader=reader
         )
@@ -70,7 +71,11 @@ def check(
     return Report(findings=tuple(findings), skips=tuple(skips), facts=facts, version=__version__)
 
 
-def _release(spec: str | None) -> Release | None:
+def _release(spec: str | None, contract: str | None = None) -> Release | None:
+    if contract is not None:
+        from weightlint.loading.stand_in import stand_in
+
+        return stand_in(Path(contract), spec)
     if spec is None:
         return None
     from weightlint.loader import release
@@ -167,7 +172,8 @@ def rename_table(renaming: Renaming, *, folded: bool = False) -> dict[str, objec
 def load_map(
     target: str,
     *,
-    loader: str,
+    loader: str | None = None,
+    contract: str | None = None,
     plan: Plan | str | None = None,
     rank: str | None = None,
     order: str = "header",
@@ -177,7 +183,8 @@ def load_map(
 ) -> dict[str, object]:
     """Predict what a loader does with every tensor on each rank; JSON values of `schemas/_meta/map.schema.json`.
 
-    `rank` (`tp0.pp1`) leaves the class of that rank alone. `order` is that of the tensors of one file: `header` or `name`.
+    `contract` is a file that stands in for what is built in of the loader; `rank` (`tp0.pp1`) leaves the class of that rank
+    alone. `order` is that of the tensors of one file: `header` or `name`.
 
     Raises:
         WeightlintError: weightlint could not look, or nothing is known of this loader and model.
@@ -185,7 +192,9 @@ def load_map(
     from weightlint.loading.table import asked
 
     with collector_off():
-        case = open_cases(str(target), arch=arch, config=config, schema=schema, loader=_release(loader))[0]
+        case = open_cases(
+            str(target), arch=arch, config=config, schema=schema, loader=_release(loader, contract)
+        )[0]
         case.plan = _plan(plan)
         return asked(case, rank, by_name=order == "name")
 

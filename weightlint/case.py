@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from weightlint.limits.refusal import Refusal
     from weightlint.loader import Release
     from weightlint.loader_age import Objections
+    from weightlint.loading.contract import Contract
     from weightlint.loading.prediction import Prediction
     from weightlint.names import Coord
     from weightlint.plan import Plan
@@ -97,6 +98,13 @@ class Case:
     def wording(self) -> Wording:
         """Return the words for this kind of checkpoint."""
         return GGUF if isinstance(self.config, Keys) else CONFIG
+
+    @cached_property
+    def contract(self) -> Contract | None:
+        """What is known of how the loader reads, None without a loader or where nothing is known."""
+        from weightlint.loading.prediction import contract_of
+
+        return contract_of(self.loader) if self.loader is not None else None
 
     @cached_property
     def prediction(self) -> Prediction | str:

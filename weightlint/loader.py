@@ -16,6 +16,7 @@ from weightlint.version import split_spec, within
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from weightlint.dtype_limits import Limit
     from weightlint.plan_rules import PlanRules
@@ -41,17 +42,24 @@ class Loader:
     recorded: tuple[str, ...] = ()
     plan_rules: tuple[tuple[str, PlanRules], ...]
     dialects: frozenset[str] = frozenset({"hf"})
+    formats: frozenset[str] = frozenset({"safetensors", "torch"})
+    only: Mapping[str, str] = field(default_factory=dict)
+    brings: str = ""
     quants: frozenset[str] = frozenset()
     limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True)
 class Release:
-    """One version of a loader; for a build, the last release that is not newer, or the oldest one known."""
+    """One version of a loader; for a build, the last release that is not newer, or the oldest one known.
+
+    `contract` is a file that stands in for what is known of it here.
+    """
 
     loader: Loader
     version: str
     build: int | None = None
+    contract: Path | None = None
 
     def __str__(self) -> str:
         return f"{self.loader.name}@{self.version if self.build is None else f'b{self.build}'}"
@@ -70,6 +78,11 @@ class Release:
     def within(self, span: str) -> bool:
         """Tell whether the version lies in a range such as `>=0.9,<0.11`."""
         return within(self.version, span)
+
+    def reads(self, thing: str) -> bool:
+        """Tell whether the version reads a dialect or a format."""
+        held = thing in self.loader.dialects or thing in self.loader.formats
+        return held and self.within(self.loader.only.get(thing, ""))
 
     @cached_property
     def rules(self) -> PlanRules:

@@ -66,11 +66,11 @@ def _by_loader(case: Case) -> Iterable[Finding]:
         from weightlint.llama_stops import with_words
 
         return with_words(case, case.told)
-    if case.loader is None or isinstance(case.prediction, str):
+    if case.loader is None:
         return case.told
     from weightlint.loading.aftermath import with_fates
 
-    return with_fates(case.prediction, case.told)
+    return with_fates(case, case.told)
 
 
 def _wanted(rule: Rule, select: Sequence[str], ignore: Sequence[str]) -> bool:

@@ -18,7 +18,12 @@ DEGREE = click.IntRange(min=1)
 
 
 def loader_option(command: F) -> F:
-    """Add `--loader`."""
+    """Add `--loader` and `--contract`."""
+    command = click.option(
+        "--contract",
+        metavar="FILE",
+        help="A recorded contract, TOML or JSON, in place of the one that is built in for the loader.",
+    )(command)
     return click.option(
         "--loader",
         metavar="NAME[@VERSION]",

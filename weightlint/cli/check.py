@@ -98,6 +98,7 @@ def check(
     device: str | None,
     gpu: str | None,
     gpu_memory: str | None,
+    contract: str | None,
     **given: Any,
 ) -> int:
     """Tell whether a checkpoint will load.
@@ -128,6 +129,7 @@ def check(
         dtype=dtype,
         device=device,
         loader=chosen.loader,
+        contract=contract,
         plan=chosen.plan if plan is None else plan,
         gpu=gpu,
         gpu_memory=gpu_memory,

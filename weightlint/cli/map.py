@@ -46,7 +46,7 @@ def load_map(target: str, *, loader: str | None, form: str, output: str | None, 
     from weightlint import api
     from weightlint.errors import UsageError
 
-    if loader is None:
+    if loader is None and given["contract"] is None:
         message = "which framework? give --loader vllm@0.8.4; `weightlint list loaders` has all"
         raise UsageError(message)
     if given["schema"] and given["arch"]:
@@ -54,17 +54,17 @@ def load_map(target: str, *, loader: str | None, form: str, output: str | None, 
         raise UsageError(message)
     plan = plan_of(given)
     table = api.load_map(target, loader=loader, plan=plan, **given)
-    _write(json.dumps(table, indent=1) if form == "json" else _text(table, loader), output)
+    _write(json.dumps(table, indent=1) if form == "json" else _text(table), output)
     rows: Any = table["ranks"]
     trouble = ("errors", "never_written", "partly_written", "build_error")
     return 1 if any(row.get(key) for row in rows for key in trouble) else 0
 
 
-def _text(table: dict[str, object], loader: str) -> str:
+def _text(table: dict[str, object]) -> str:
     from weightlint.loader import release
     from weightlint.loading.listing import lines
 
-    return "\n".join(lines(table, release(loader).says)).rstrip()
+    return "\n".join(lines(table, release(str(table["loader"])).says)).rstrip()
 
 
 def _write(text: str, output: str | None) -> None:

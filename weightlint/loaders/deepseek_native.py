@@ -34,5 +34,7 @@ LOADER = Loader(
         ),
     ),
     dialects=frozenset({"deepseek_native"}),
+    formats=frozenset({"safetensors"}),
+    brings="inference/convert.py brings Hugging Face files into its names",
     quants=frozenset({"fp8_block"}),
 )

@@ -61,7 +61,8 @@ LOADER = Loader(
     name="ktransformers",
     says="ktransformers",
     since="0.2",
-    newest="0.5",
+    newest="0.7.2",
+    recorded=("0.7.2",),
     plan_rules=(
         (
             "",
@@ -75,6 +76,8 @@ LOADER = Loader(
         ),
     ),
     dialects=frozenset({"gguf", "hf", "ktransformers", "kt_kernel"}),
+    formats=frozenset({"safetensors", "gguf"}),
+    only={"ktransformers": "<0.4", "kt_kernel": ">=0.4"},
     quants=frozenset({"fp8_block"}),
     limits=LIMITS,
 )

@@ -31,4 +31,6 @@ LOADER = Loader(
         ),
     ),
     dialects=frozenset({"litgpt"}),
+    formats=frozenset({"torch"}),
+    brings="`litgpt convert_to_litgpt` brings Hugging Face files into its names",
 )

@@ -48,5 +48,7 @@ LOADER = Loader(
         ),
     ),
     dialects=frozenset({"gguf"}),
+    formats=frozenset({"gguf"}),
+    brings="convert_hf_to_gguf.py makes a GGUF file of Hugging Face files",
     limits=LIMITS,
 )

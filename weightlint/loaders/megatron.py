@@ -32,4 +32,6 @@ LOADER = Loader(
         ),
     ),
     dialects=frozenset({"megatron"}),
+    formats=frozenset({"torch", "dcp"}),
+    brings="Megatron-Bridge brings Hugging Face files into its names",
 )

@@ -26,6 +26,9 @@ LOADER = Loader(
     says="MLX-LM",
     since="0.28",
     newest="0.32.2",
+    recorded=("0.32.2",),
     plan_rules=(("<0.32", replace(NEW, split="backwards_with_gaps")), ("", NEW)),
     dialects=frozenset({"mlx", "hf"}),
+    formats=frozenset({"safetensors"}),
+    brings="mlx_lm.convert writes safetensors files",
 )

@@ -84,7 +84,8 @@ LOADER = Loader(
     newest="0.5.23",
     recorded=("0.4.6.post5", "0.5.23"),
     plan_rules=(("<0.4.7", replace(OLD, unstaged=DEEPSEEK)), ("<0.5.6", OLD), ("", NEW)),
-    dialects=frozenset({"hf"}),
+    dialects=frozenset({"hf", "fused_runtime"}),
+    formats=frozenset({"safetensors", "torch", "gguf"}),
     quants=frozenset({"fp8_block"}),
     limits=LIMITS,
 )

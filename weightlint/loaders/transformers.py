@@ -43,5 +43,6 @@ LOADER = Loader(
         ("", V24),
     ),
     dialects=frozenset({"hf"}),
+    formats=frozenset({"safetensors", "torch", "gguf"}),
     quants=frozenset({"fp8_block"}),
 )

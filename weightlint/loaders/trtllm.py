@@ -27,5 +27,5 @@ LOADER = Loader(
             ),
         ),
     ),
-    dialects=frozenset({"trtllm"}),
+    dialects=frozenset({"trtllm", "hf"}),
 )

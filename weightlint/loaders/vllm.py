@@ -97,7 +97,9 @@ LOADER = Loader(
     revisions={"16383": "0.8.4+pr16383"},
     recorded=("0.8.4", "0.33.0"),
     plan_rules=(("<0.10.1", V08), ("<0.33", V10), ("", V33)),
-    dialects=frozenset({"hf", "mistral"}),
+    dialects=frozenset({"hf", "mistral", "fused_runtime"}),
+    formats=frozenset({"safetensors", "torch", "gguf"}),
+    only={"gguf": "<0.33"},
     quants=frozenset({"fp8_block"}),
     limits=LIMITS,
 )

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from weightlint.finding import Level
 from weightlint.loading.fate import Fates
+from weightlint.loading.manners import Manners
 from weightlint.names import expand, fold
 from weightlint.plan import rank_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from weightlint.case import Case
     from weightlint.finding import Finding
+    from weightlint.loading.fate import Fate
     from weightlint.loading.outcome import Failure
     from weightlint.loading.prediction import Prediction, Sort
     from weightlint.loading.survey import Alike
@@ -27,20 +30,32 @@ WHOLE = frozenset({"WL203", "WL205", "WL303", "WL401"})
 """Findings about names, layout, config or quantisation as a whole, from which all else that a loader meets may follow."""
 
 
-def with_fates(prediction: Prediction, findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Yield the findings, each with what becomes of its tensors."""
-    fates = Fates(prediction)
+def with_fates(case: Case, findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the findings, each with what the loader makes of it.
+
+    What it does with the tensors themselves counts first, then what is known of how it takes such defects.
+    """
+    fates = None if isinstance(case.prediction, str) else Fates(case.prediction)
+    manners = Manners(case, case.loader, case.contract) if case.loader and case.contract else None
     for finding in findings:
-        if not finding.code.startswith(FOLLOWED):
-            yield finding
-            continue
-        fate = fates.of(finding.place.tensors, whole=finding.code in WHOLE)
-        if fate is None:
-            yield finding
-            continue
-        place = finding.place if finding.place.ranks else replace(finding.place, ranks=fate.ranks)
-        level = Level.ERROR if fate.stops else finding.level
-        yield replace(finding, message=f"{finding.message}; {fate.sentence}", place=place, level=level)
+        fate = None
+        if fates is not None and finding.code.startswith(FOLLOWED):
+            fate = fates.of(finding.place.tensors, whole=finding.code in WHOLE)
+        if fate is None and manners is not None:
+            fate = manners.of(finding)
+        yield finding if fate is None else _followed(finding, fate)
+
+
+def _followed(finding: Finding, fate: Fate) -> Finding:
+    place = finding.place if finding.place.ranks else replace(finding.place, ranks=fate.ranks)
+    level = Level.ERROR if fate.stops else finding.level
+    return replace(finding, message=f"{finding.message}; {fate.sentence}", place=place, level=level)
+
+
+def is_moot(told: Sequence[Finding]) -> bool:
+    """Tell whether a finding of files, config or plan stands before all that a loader could meet."""
+    early = (it for it in told if it.level is Level.ERROR)
+    return any(it.code.startswith(("WL1", "WL5")) or it.code in WHOLE for it in early)
 
 
 @dataclass(frozen=True)
@@ -53,8 +68,7 @@ class Rest:
     @cached_property
     def is_moot(self) -> bool:
         """Tell whether a finding of files, config or plan stands before all that a loader could meet."""
-        early = (it for it in self.told if it.level is Level.ERROR)
-        return any(it.code.startswith(("WL1", "WL5")) or it.code in WHOLE for it in early)
+        return is_moot(self.told)
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -28,6 +28,7 @@ from weightlint.loading.family import (
     Texts,
 )
 from weightlint.loading.fault import Fault
+from weightlint.loading.manner import Manner
 from weightlint.loading.ways import Raises, Shared, Way
 from weightlint.version import within
 
@@ -42,7 +43,8 @@ T = TypeVar("T")
 class Contract:
     """One framework's families and known faults; `recorded` are the releases that they were held against.
 
-    `unknown` gives for a schema the releases that do not know its architecture.
+    `unknown` gives for a schema the releases that do not know its architecture, `strictness` what releases do with
+    each kind of defect.
     """
 
     loader: str
@@ -51,6 +53,12 @@ class Contract:
     families: tuple[Family, ...]
     faults: tuple[Fault, ...] = ()
     unknown: Mapping[str, str] | None = None
+    strictness: tuple[Manner, ...] = ()
+
+    def unknown_in(self, arch: str, version: str, *, shelf: str = "") -> str | None:
+        """Return the range of releases that do not know a schema, None where this one does; `shelf` is `gguf` for such files."""
+        span = (self.unknown or {}).get(f"{shelf}/{arch}" if shelf else arch)
+        return span if span is not None and within(version, span) else None
 
     def family(
         self, arch: str, version: str, architecture: str = "", *, expert_parallel: bool = False
@@ -140,6 +148,7 @@ def parse(table: Mapping[str, Any], source: str) -> Contract:
         families=tuple(families),
         faults=tuple(_made(Fault, row, f"{source}: {row.get('name')}") for row in table.get("fault", ())),
         unknown=dict(table.get("unknown", {})),
+        strictness=tuple(_made(Manner, row, f"{source}: strictness") for row in table.get("strictness", ())),
     )
 
 
@@ -156,6 +165,20 @@ def _spelled_out(value: Any, lists: Mapping[str, list[str]]) -> Any:
     return out
 
 
+def read_table(path: Path) -> dict[str, Any]:
+    """Read a contract file, TOML or JSON, as a table.
+
+    Raises:
+        SchemaError: it cannot be read.
+    """
+    try:
+        text = path.read_bytes().decode()
+        return dict(json.loads(text) if path.suffix == ".json" else tomllib.loads(text))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        message = f"{path} is no contract: {error}"
+        raise SchemaError(message) from error
+
+
 def load(path: Path) -> Contract:
     """Read a contract file, TOML or JSON.
 
@@ -163,10 +186,7 @@ def load(path: Path) -> Contract:
         SchemaError: it cannot be read or is none.
     """
     try:
-        raw = path.read_bytes()
-        text = raw.decode()
-        table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return parse(table, str(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return parse(read_table(path), str(path))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{path} is no contract: {error}"
         raise SchemaError(message) from error

@@ -16,10 +16,10 @@ from weightlint.renames import mate
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from weightlint.case import Case
-    from weightlint.expected import Layout
+    from weightlint.expected import Layout, Slot
     from weightlint.finding import Finding
 
 
@@ -48,15 +48,13 @@ def _not_taken(case: Case) -> Iterator[Finding]:
         slots = [slot for slot in case.joined.matched if slot in layout.slots] if case.spelling else []
         if not slots:
             continue
-        from weightlint.loading.layouts import takes
-
-        prediction = case.prediction
-        if isinstance(prediction, str) or takes(prediction, slots):
+        refusal = _refusal(case, slots)
+        if refusal is None:
             continue
         rows = [row for slot in slots for row in case.joined.matched[slot]]
         sample = case.index.names[min(rows)]
         yield RULE.finding(
-            f"{len(rows):,} tensors like {sample} hold the experts, and {prediction.release.says} fills no parameter from them",
+            f"{len(rows):,} tensors like {sample} hold the experts, and {refusal}",
             place=case.place(rows),
             count=len(rows),
             expected=" and ".join(_first_names(case, layout)),
@@ -64,6 +62,23 @@ def _not_taken(case: Case) -> Iterator[Finding]:
             cure="save the experts one by one (transformers: save_original_format=True), or take a release that reads "
             "them stacked",
         )
+
+
+def _refusal(case: Case, slots: Sequence[Slot]) -> str | None:
+    """Say what the loader makes of a layout that it does not take; None where it takes it, or that is not known."""
+    from weightlint.loading.layouts import takes
+    from weightlint.loading.manners import Manners
+
+    assert case.loader is not None
+    if not isinstance(case.prediction, str):
+        taken = takes(case.prediction, slots)
+        return None if taken else f"{case.loader.says} fills no parameter from them"
+    if case.contract is None:
+        return None
+    manners = Manners(case, case.loader, case.contract)
+    manner = manners.manner("stacked_experts", [slots[0].names()[0]])
+    fate = manners.fate(manner, [slots[0].names()[0]]) if manner is not None else None
+    return fate.sentence if fate is not None and fate.stops else None
 
 
 def _first_names(case: Case, layout: Layout) -> Iterator[str]:

@@ -59,10 +59,20 @@ def _is_foreign(case: Case, spelling: Spelling) -> bool:
     """Tell whether the dialect is another than the wanted one, or in files where nobody expects it."""
     if case.wanted is not None:
         return spelling.dialect.name != case.wanted
+    if case.loader is not None and _has_names_of_its_own(case):
+        return not case.loader.reads(spelling.dialect.name)
     ranks = case.checkpoint.ranks
     if ranks is not None and spelling.dialect.name in ranks.sharding.dialects:
         return False
     return not spelling.dialect.at_home(file.path for file in case.index.files)
+
+
+def _has_names_of_its_own(case: Case) -> bool:
+    """Tell whether the loader knows the model and the format of its files, and that may be written in any dialect."""
+    kind, release = case.checkpoint.format, case.loader
+    if release is None or kind in {"gguf", "snapshot"} or not release.reads(kind):
+        return False
+    return case.contract is None or case.contract.unknown_in(case.arch or "", release.version) is None
 
 
 def _right(case: Case, spelling: Spelling) -> int:
@@ -85,7 +95,7 @@ def _whole(case: Case, spelling: Spelling, right: int) -> Finding:
     sample = case.index.names[matched[widest][0]]
     what = []
     if _is_foreign(case, spelling):
-        instead = f", not {case.wanted}" if case.wanted else ""
+        instead = f", not {case.wanted}" if case.wanted else _unread(case, spelling)
         what.append(f"the names are those of {spelling.dialect.title} ({spelling.dialect.name}){instead}")
     if changes:
         what.append(f"the names have another prefix: {'; '.join(changes)}")
@@ -98,10 +108,23 @@ def _whole(case: Case, spelling: Spelling, right: int) -> Finding:
             files=_files(case, matched[widest][:1]),
         ),
         count=count,
-        expected=_origin(widest) if case.wanted in {None, "hf"} else f"names of {case.wanted}",
+        expected=_origin(widest) if _target(case) == "hf" else f"names of {_target(case)}",
         found=sample,
         cure=_cure(case, spelling),
     )
+
+
+def _unread(case: Case, spelling: Spelling) -> str:
+    """Say that the loader does not read names of this dialect, if it is that."""
+    if case.loader is None or case.loader.reads(spelling.dialect.name):
+        return ""
+    return f", which {case.loader.says} does not read"
+
+
+def _target(case: Case) -> str:
+    """Return the dialect to rename to: the wanted one, or the loader's own."""
+    own = case.loader.loader.dialects if case.loader is not None else frozenset({"hf"})
+    return case.wanted or ("hf" if "hf" in own else min(own))
 
 
 def _origin(slot: Slot) -> str:
@@ -119,9 +142,10 @@ def _origin(slot: Slot) -> str:
 def _cure(case: Case, spelling: Spelling) -> str:
     steps = []
     if _is_foreign(case, spelling):
-        wanted = case.wanted or "hf"
+        wanted = _target(case)
         steps.append(f"`weightlint rename PATH --to {wanted}` prints the map of names")
         steps += [spelling.dialect.cure] if wanted == "hf" else []
+        steps += [case.loader.loader.brings] if case.loader and case.loader.loader.brings else []
     for prefix in spelling.prefixes:
         old, new = ".".join(prefix.old), ".".join(prefix.new)
         if not old:
