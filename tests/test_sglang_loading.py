@@ -299,3 +299,13 @@ def test_names_that_no_parameter_has() -> None:
     assert new["model.layers.2.a"] == Skip("stage")
     assert fed(names, OLD).outcomes[foo] == Failure("KeyError", repr(foo))
     assert fed(bf16((foo, (4,))), config=QWEN).outcomes[foo] == Skip("unknown")
+
+
+def test_a_stack_of_experts_is_taken_apart() -> None:
+    both, down = "model.layers.1.mlp.experts.gate_up_proj", "model.layers.1.mlp.experts.down_proj"
+    ours = fed(bf16((both, (4, 64, 64)), (down, (4, 64, 32))))
+    assert not {it for it in (*ours.never_written, *ours.partly_written) if "mlp.experts" in it}
+    fill = ours.outcomes[both]
+    assert isinstance(fill, Fill)
+    assert [it.start for it in fill.all][:3] == [(0, 0, 0), (0, 32, 0), (1, 0, 0)]
+    assert fed(bf16((both, (4, 64, 64))), OLD).errors.keys() == {both}

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weightlint.loading.casting import promoted
-from weightlint.loading.outcome import Failure, Outcome, Skip
+from weightlint.loading.outcome import Failure, Outcome, Skip, together
+from weightlint.loading.routed import chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from weightlint.dtype import Shape
+    from weightlint.loading.param import Param
     from weightlint.loading.steps import Tensor
     from weightlint.loading.view import View
 
@@ -80,6 +82,38 @@ class ShareStep:
         return name.replace(shared.module, f"{stack}.experts.{view.model.experts}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackedStep:
+    """Take a tensor of all experts apart, one by one, and gate from up.
+
+    `ends` are ends of names with the parameter that replaces them; the stack of gate and up has `w13` in its name.
+    """
+
+    ends: Mapping[str, str]
+
+    def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
+        """Copy expert by expert; where the rank has no such parameter the name is handed on."""
+        end = next((it for it in self.ends if name.endswith(it)), None)
+        param = view.param(name.removesuffix(end) + self.ends[end]) if end else None
+        if end is None or param is None:
+            return name
+        if not tensor.shape:
+            return Failure("TypeError", "iteration over a 0-d tensor")
+        names = view.family.experts
+        parts = (names.gate, names.up) if "w13" in self.ends[end] else (names.down,)
+        return together(self._copies(param, tensor, parts, view))
+
+    def _copies(self, param: Param, tensor: Tensor, parts: tuple[str, ...], view: View) -> Iterator[Outcome]:
+        count, *found = tensor.shape
+        for expert in range(count):
+            for at, part in enumerate(parts):
+                half = chunk(tuple(found), 0, at) if len(parts) > 1 else tuple(found)
+                if isinstance(half, Failure):
+                    yield Failure("ValueError", "not enough values to unpack (expected 2, got 1)")
+                else:
+                    yield view.copied_expert(param, replace(tensor, shape=half), part, expert)
+
+
 def stacked_rows(upper: Shape, lower: Shape) -> Shape | Failure:
     """Put one tensor above another as `torch.cat` does."""
     if not upper or not lower:
@@ -95,4 +129,4 @@ def stacked_rows(upper: Shape, lower: Shape) -> Shape | Failure:
     return (upper[0] + lower[0], *upper[1:])
 
 
-STEPS: Mapping[str, Any] = {"halves": HalvesStep, "share": ShareStep}
+STEPS: Mapping[str, Any] = {"halves": HalvesStep, "share": ShareStep, "stacked": StackedStep}

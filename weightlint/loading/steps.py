@@ -183,7 +183,7 @@ def _kind(do: str) -> Any:
         from weightlint.loading import shaping
 
         return shaping.STEPS[do]
-    if do in ("halves", "share"):
+    if do in ("halves", "share", "stacked"):
         from weightlint.loading import joining
 
         return joining.STEPS[do]
