@@ -231,7 +231,7 @@ def test_a_survey_by_groups_says_the_same(file: str) -> None:
             "a.safetensors", Header([it.name for it in tensors], [same_kinds[k] for k in kinds], none, none)
         )
         survey = Surveyor(model, family, grouped(index)).survey(site)
-        lacking = {it: (0, whole.built.params[it].elements) for it in whole.never_written}
+        lacking = {it: (0, whole.built.params[it].elements) for it in whole.uninitialised}
         assert survey.lacking == whole.partly_written | lacking, (name, row["tp"], row["pp"], row["ep"])
         fates = {
             alike.group.name(coord): type(alike.outcome) for alike in survey.parts for coord in alike.coords

@@ -10,22 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from weightlint.finding import counted, printable
-from weightlint.loading.model import TORCH
+from weightlint.loading.feeding import Fed, Feeder
 from weightlint.loading.outcome import Failure, Fill, Skip
-from weightlint.loading.steps import Tensor
-from weightlint.names import expand, fold
 from weightlint.plan import rank_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from weightlint.expected import Slot
-    from weightlint.loading.outcome import Outcome
     from weightlint.loading.prediction import Prediction, Sort
     from weightlint.plan import Rank
 
-SAMPLE = 64
-"""Tensors of one finding that are followed, each of another family or layer."""
 WRONG = "it serves wrong results"
 
 
@@ -39,21 +34,12 @@ class Fate:
     params: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Fed:
-    """One tensor, there or not, with its outcome on one sort of ranks."""
-
-    tensor: Tensor
-    is_there: bool
-    sort: Sort
-    outcome: Outcome
-
-
 class Fates:
     """Answers what becomes of named tensors under one prediction."""
 
     def __init__(self, prediction: Prediction) -> None:
         self.prediction = prediction
+        self.feeder = Feeder(prediction)
         self.says = prediction.release.says
 
     def of(self, patterns: Iterable[str], *, whole: bool = False) -> Fate | None:
@@ -63,7 +49,7 @@ class Fates:
         """
         if whole and (fate := self.whole()) is not None:
             return fate
-        fed = [each for name in self._sample(patterns) for each in self._fed(name)]
+        fed = [each for name in self.feeder.sample(patterns) for each in self.feeder.fed(name)]
         return self._raised(fed) or self._lacking(fed) or self._wrongly_filled(fed) or self._passed(fed)
 
     def whole(self) -> Fate | None:
@@ -83,7 +69,7 @@ class Fates:
 
     def _stopped(self, name: str) -> Fate | None:
         """Tell of the first tensor that raises, for all ranks on which any does."""
-        fate = self._raised(list(self._fed(name)))
+        fate = self._raised(list(self.feeder.fed(name)))
         if fate is None:
             return None
         ranks = ranks_of(sort for sort in self.prediction.sorts if sort.survey.failures)
@@ -95,77 +81,15 @@ class Fates:
     def params_of(self, patterns: Iterable[str]) -> set[str]:
         """Return the parameters that tensors are for, whether they are there, whole, or not."""
         out: set[str] = set()
-        for name in self._sample(patterns, layers=False):
-            slot = self._slot(name)
+        for name in self.feeder.sample(patterns, layers=False):
+            slot = self.feeder.slot(name)
             if slot is None:
                 continue
             for sort in self.prediction.sorts:
-                outcome = self._outcome(sort, self._expected(name, slot))
+                outcome = self.feeder.outcome(sort, self.feeder.expected(name, slot))
                 if isinstance(outcome, Fill):
                     out.add(outcome.param)
         return out
-
-    def _sample(self, patterns: Iterable[str], *, layers: bool = True) -> Iterator[str]:
-        """Yield names that between them show each family, and each of its layers unless those are all alike."""
-        seen: set[tuple[str, int | None]] = set()
-        for pattern in patterns:
-            for name in expand(pattern):
-                template, coord = fold(name)
-                key = template, coord[0] if coord and layers else None
-                if key not in seen:
-                    seen.add(key)
-                    yield name
-                if layers and len(seen) >= SAMPLE:
-                    return
-
-    def _fed(self, name: str) -> Iterator[Fed]:
-        index = self.prediction.case.index
-        row = index.rows.get(name)
-        if row is not None:
-            kind = index.kind(row)
-            tensor = Tensor(name, kind.shape or (), TORCH.get(kind.dtype or "", kind.dtype or ""))
-        else:
-            slot = self._slot(name)
-            if slot is None:
-                return
-            tensor = self._expected(name, slot)
-        for sort in self.prediction.sorts:
-            if sort.survey.built.error is None:
-                yield Fed(tensor, row is not None, sort, self._outcome(sort, tensor))
-
-    def _outcome(self, sort: Sort, tensor: Tensor) -> Outcome:
-        """Feed one tensor, and those that it waits for if it is held back until they come."""
-        loader = sort.survey.loader
-        loader.forget()
-        outcome = loader.follow(tensor)
-        if isinstance(outcome, Skip) and outcome.why == "half":
-            more = (loader.follow(it) for it in self._siblings(tensor.name))
-            outcome = next((it for it in more if isinstance(it, Fill) and tensor.name in it.beside), outcome)
-        loader.forget()
-        return outcome
-
-    def _siblings(self, name: str) -> Iterator[Tensor]:
-        """Yield the expected tensors of the modules beside that of a tensor."""
-        _, coord = fold(name)
-        module, _, leaf = name.rpartition(".")
-        head = module.rpartition(".")[0]
-        for slot in self.prediction.model.expected.slots:
-            if slot.pattern.endswith(f".{leaf}") and _holds(slot, coord):
-                beside = slot.name(coord)
-                if beside != name and beside.startswith(f"{head}."):
-                    yield self._expected(beside, slot)
-
-    def _expected(self, name: str, slot: Slot) -> Tensor:
-        """Return the tensor that the schema wants, in the dtype that the loader has a parameter for."""
-        model = self.prediction.model
-        only = next(iter(slot.dtypes)) if len(slot.dtypes) == 1 else ""
-        return Tensor(name, slot.shape, TORCH.get(only, model.dtype))
-
-    def _slot(self, name: str) -> Slot | None:
-        """Return the slot of the schema that a missing tensor belongs to."""
-        template, coord = fold(name)
-        slots = self.prediction.model.expected.by_template.get(template, ())
-        return next((slot for slot in slots if _holds(slot, coord)), None)
 
     def _raised(self, fed: Sequence[Fed]) -> Fate | None:
         raised = [it for it in fed if isinstance(it.outcome, Failure) and it.is_there]
@@ -215,7 +139,7 @@ class Fates:
         for it in fed:
             if not it.is_there or not isinstance(it.outcome, Fill):
                 continue
-            slot = self._slot(it.tensor.name)
+            slot = self.feeder.slot(it.tensor.name)
             if slot is None:
                 return Fate(f"{self.says} writes it into {it.outcome.param}")
             if slot.shape != it.tensor.shape:
@@ -253,14 +177,6 @@ class Fates:
         if warned:
             return Fate(f"{self.says} passes over it with a warning: {warned}")
         return Fate(f"{self.says} passes over it without a word")
-
-
-def _holds(slot: Slot, coord: tuple[int, ...]) -> bool:
-    return any(
-        all(n in axis for n, axis in zip(coord, box, strict=True))
-        for box in slot.boxes
-        if len(box) == len(coord)
-    )
 
 
 def ranks_of(sorts: Iterable[Sort]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ tensors or experts.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from weightlint.loading.gathering import missed
@@ -91,11 +91,11 @@ class Survey:
 
     @property
     def lacking(self) -> dict[str, tuple[int, int]]:
-        """Parameters of which elements stay unwritten, with the numbers written and in all."""
+        """Parameters of which elements stay without a value that serves, with the numbers written and in all."""
         out: dict[str, tuple[int, int]] = {}
         for name, param in self.built.params.items():
             got = self.written.get(name, 0)
-            if got != param.elements and not (got == 0 and param.default):
+            if got != param.elements and not (got == 0 and (param.default or param.sound)):
                 out[name] = (got, param.elements)
         return out
 
@@ -108,7 +108,6 @@ class Surveyor:
         self.family = family
         self.groups = groups
         self.sorts = sorts_of_layers(model)
-        self.index = groups[0].index if groups else None
 
     def survey(self, site: Site) -> Survey:
         """Survey one rank."""
@@ -126,6 +125,12 @@ class Surveyor:
         out.written = cover.written()
         return out
 
+    def _missed(self, loader: Loader) -> Failure | None:
+        """Return what a load function raises that looks for some tensors before it copies any."""
+        if loader.shared is None or not self.groups:
+            return None
+        return missed(loader.shared, self.model, self.groups[0].index.rows)
+
     def _followed(self, loader: Loader, site: Site) -> Iterator[Alike]:
         """Follow each cell by its first tensor; tensors that wait for others one by one, in the order of reading."""
         waiting: list[tuple[tuple[int, str], Group, Row]] = []
@@ -137,15 +142,14 @@ class Surveyor:
                     loader.forget()
                 else:
                     yield Alike(group, cell, outcome)
+        late: dict[str, Alike] = {}
         for _, group, row in sorted(waiting, key=lambda it: it[0]):
-            yield Alike(group, [row], loader.follow(group.tensor(next(row.members()))))
-
-    def _missed(self, loader: Loader) -> Failure | None:
-        """Return what a load function raises that looks for some tensors before it copies any."""
-        shared = loader.shared
-        if self.index is None or shared is None:
-            return None
-        return missed(shared, self.model, self.index.rows)
+            tensor = group.tensor(next(row.members()))
+            outcome = loader.follow(tensor)
+            late[tensor.name] = Alike(group, [row], outcome)
+            for name in outcome.beside if isinstance(outcome, Fill) else ():
+                late[name] = replace(late[name], outcome=outcome)
+        yield from late.values()
 
     def _cells(self, group: Group, site: Site) -> Iterator[list[Row]]:
         """Split a group into tensors that this rank treats alike."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from weightlint.case import Case
     from weightlint.finding import Finding
+    from weightlint.loading.aftermath import Rest
     from weightlint.loading.prediction import Prediction
     from weightlint.loading.trouble import Trouble
 
@@ -34,7 +35,7 @@ def check(case: Case) -> Iterator[Finding]:
     if rest.is_moot:
         return
     yield from _unbuilt(prediction)
-    yield from _closing(prediction)
+    yield from _closing(prediction, rest)
     for trouble in troubles(rest):
         yield _finding(prediction, trouble)
 
@@ -50,14 +51,14 @@ def _unbuilt(prediction: Prediction) -> Iterator[Finding]:
         )
 
 
-def _closing(prediction: Prediction) -> Iterator[Finding]:
+def _closing(prediction: Prediction, rest: Rest) -> Iterator[Finding]:
     """Report what the load function raises of its own when all tensors are read."""
-    for failure, ranks in prediction.closing.items():
+    for failure, ranks in rest.ends().items():
         yield RULE.finding(
             f"{prediction.release.says} raises {failure} on ranks {' '.join(ranks)} when all tensors are read",
             place=Place(ranks=ranks),
             unit="plan",
-            cure=f"take another plan, or another release of {prediction.release.loader.says}",
+            cure=f"take another release of {prediction.release.loader.says} or another plan: the files are sound",
         )
 
 
