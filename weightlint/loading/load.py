@@ -45,7 +45,13 @@ class Loader:
         self._before = whole, [made(row) for row in family.before]
         self._scopes: list[tuple[View, list[Step]]] = [
             (
-                replace(whole, prefix=scope.prefix, holds=_class_name(scope.holds, model, family), held={}),
+                replace(
+                    whole,
+                    prefix=scope.prefix,
+                    holds=_class_name(scope.holds, model, family),
+                    held={},
+                    kept={},
+                ),
                 [made(row) for row in scope.steps if _applies(row, model)],
             )
             for scope in sorted(family.scopes, key=lambda it: -len(it.prefix))
