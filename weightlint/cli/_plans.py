@@ -18,17 +18,21 @@ DEGREE = click.IntRange(min=1)
 
 
 def loader_option(command: F) -> F:
-    """Add `--loader` and `--contract`."""
-    command = click.option(
-        "--contract",
-        metavar="FILE",
-        help="A recorded contract, TOML or JSON, in place of the one that is built in for the loader.",
-    )(command)
+    """Add `--loader`."""
     return click.option(
         "--loader",
         metavar="NAME[@VERSION]",
         shell_complete=complete_loader,
         help="What is to read it: vllm@0.8.4. Without a version, the newest known; see `weightlint list loaders`.",
+    )(command)
+
+
+def contract_option(command: F) -> F:
+    """Add `--contract`."""
+    return click.option(
+        "--contract",
+        metavar="FILE",
+        help="A recorded contract, TOML or JSON, in place of the one that is built in for the loader.",
     )(command)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weightlint.cli._choices import complete_arch, complete_dialect, complete_format, complete_rule
-from weightlint.cli._plans import gpu_options, loader_option, plan_options
+from weightlint.cli._plans import contract_option, gpu_options, loader_option, plan_options
 
 if TYPE_CHECKING:
     from weightlint.settings import Settings
@@ -56,6 +56,7 @@ the folder that is checked is not read: a checkpoint must not silence its own fi
 @click.option("--dtype", metavar="NAME", help="The dtype it will run in: float16, bfloat16, float32.")
 @click.option("--device", metavar="NAME", help="Where it will run: cpu, mps, cuda ...")
 @loader_option
+@contract_option
 @plan_options
 @gpu_options
 @click.option(

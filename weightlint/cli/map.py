@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from weightlint.cli._choices import complete_arch
-from weightlint.cli._plans import loader_option, plan_of, plan_options
+from weightlint.cli._plans import contract_option, loader_option, plan_of, plan_options
 
 CODES = """\b
 Tensors are fed in the order of reading: files in natural order, in each as its header lists them.
@@ -24,6 +24,7 @@ Exit codes:
 @click.command("map", epilog=CODES)
 @click.argument("target", metavar="PATH")
 @loader_option
+@contract_option
 @plan_options
 @click.option("--rank", metavar="RANK", help="Only this rank and those like it: tp0.pp1.")
 @click.option(
