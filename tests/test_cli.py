@@ -129,6 +129,7 @@ def test_check_passes_what_it_was_given(answer: Any) -> None:
         "dtype": None,
         "device": None,
         "loader": "vllm@0.8.4",
+        "contract": None,
         "plan": Plan(tp=8, pp=3, ep=8),
         "gpu": "h100",
         "gpu_memory": "80GB",
