@@ -181,3 +181,17 @@ def test_queries_keys_and_values_of_gpt_neox() -> None:
         "RuntimeError", "shape '[4, 3, -1, 64]' is invalid for input of size 12160"
     )
     assert rank.feed("gpt_neox.layers.0.attention.bias", 1, 1, 8, 8) == Skip("inv_freq")
+
+
+def test_what_waits_outlasts_an_error() -> None:
+    """The buffer stands on the model: a tensor that fails between the two halves changes nothing."""
+    config = DEEPSEEK | {
+        "architectures": ["DeepseekV32ForCausalLM"],
+        "index_n_heads": 4,
+        "index_head_dim": 32,
+    }
+    rank = VllmRank(fp8(config), NEW)
+    wk = f"{LAYER}self_attn.indexer.wk.weight"
+    assert rank.feed(wk, 32, 64, dtype="float8_e4m3fn") == Skip("half")
+    assert isinstance(rank.feed(f"{LAYER}foo.weight", 1), Failure)
+    assert isinstance(rank.feed(f"{wk}_scale_inv", 1, 2, dtype="float32"), Fill)

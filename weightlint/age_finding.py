@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from weightlint.rule import Rule
 
 OTHERWISE = {"aborts": "dies of an assertion at load", "dies": "loads the file and dies at the first token"}
-UNHEARD = "correct general.architecture with gguf-set-metadata, or look for a loader that knows it"
+UNHEARD = "correct {key} with gguf-set-metadata, or look for a loader that knows it"
+PRE = "tokenizer.ggml.pre"
 
 
 def too_old(case: Case, rule: Rule, release: Release) -> Iterator[Finding]:
     """Yield an architecture that the release does not know, else one finding for each thing that is new to it."""
     if isinstance(case.config, Keys) and case.schema is None and not case.checkpoint.is_companion:
         yield from _architecture(case, rule, release)
+    if isinstance(case.config, Keys):
+        yield from _pre_tokenizer(case.config, rule, release)
     for first, settled in case.aged.items():
         yield from (_key(case, rule, release, fault, first) for fault in settled.keys.values())
         if settled.missing:
@@ -41,16 +44,35 @@ def _architecture(case: Case, rule: Rule, release: Release) -> Iterator[Finding]
     known, name = llama.architectures(release.version), case.config.prefix
     if not name or name in known:
         return
-    first = llama.learned(name)
-    words = llama.words(release.version)["architecture"].format(name=printable(name))
-    yield rule.finding(
-        f"{release} does not know the architecture of {case.config.path} and stops: {words}",
+    yield _unheard(case.config, rule, release, ARCHITECTURE, known)
+
+
+def _pre_tokenizer(keys: Keys, rule: Rule, release: Release) -> Iterator[Finding]:
+    """Yield a way of splitting text that the release does not know: read of byte-pair tokenizers only."""
+    known, name = llama.pre_tokenizers(release.version), keys.find(PRE, None)[1]
+    if (
+        keys.find("tokenizer.ggml.model", None)[1] == "gpt2"
+        and name
+        and isinstance(name, str)
+        and name not in known
+    ):
+        yield _unheard(keys, rule, release, PRE, known)
+
+
+def _unheard(keys: Keys, rule: Rule, release: Release, key: str, known: frozenset[str]) -> Finding:
+    kind = "architecture" if key == ARCHITECTURE else "pre_tokenizer"
+    name = keys.prefix if key == ARCHITECTURE else keys.find(key, None)[1]
+    first = llama.learned(name, f"{kind}s")
+    words = llama.words(release.version)[kind].format(name=printable(name))
+    noun = kind.replace("_", "-")
+    return rule.finding(
+        f"{release} does not know the {noun} of {keys.path} and stops: {words}",
         level=_level(release),
-        place=Place(files=(case.config.path,)),
+        place=Place(files=(keys.path,)),
         unit="key",
-        expected=f"one of {len(known)} architectures" + (f"; {_later(first)} know this one" if first else ""),
-        found=f"{ARCHITECTURE} = {printable(name)}",
-        cure=_cure(release, first) if first else UNHEARD,
+        expected=f"one of {len(known)} {noun}s" + (f"; {_later(first)} know this one" if first else ""),
+        found=f"{key} = {printable(name)}",
+        cure=_cure(release, first) if first else UNHEARD.format(key=key),
     )
 
 
@@ -141,8 +163,9 @@ def _patterns(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _level(release: Release) -> Level:
-    """Return warning where the release that stands for a build may be older than the build is."""
-    return Level.ERROR if release.is_settled else Level.WARNING
+    """Return warning where the loader may be newer than what is known here: some builds, releases to come."""
+    known = release.is_settled and release.within(f"<={release.loader.newest}")
+    return Level.ERROR if known else Level.WARNING
 
 
 def _later(first: str) -> str:

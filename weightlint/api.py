@@ -176,6 +176,7 @@ def load_map(
     contract: str | None = None,
     plan: Plan | str | None = None,
     rank: str | None = None,
+    order: str = "header",
     arch: str | None = None,
     config: str | None = None,
     schema: str | None = None,
@@ -183,7 +184,7 @@ def load_map(
     """Predict what a loader does with every tensor on each rank; JSON values of `schemas/_meta/map.schema.json`.
 
     `contract` is a file that stands in for what is built in of the loader; `rank` (`tp0.pp1`) leaves the class of that rank
-    alone.
+    alone. `order` is that of the tensors of one file: `header` or `name`.
 
     Raises:
         WeightlintError: weightlint could not look, or nothing is known of this loader and model.
@@ -195,7 +196,7 @@ def load_map(
             str(target), arch=arch, config=config, schema=schema, loader=_release(loader, contract)
         )[0]
         case.plan = _plan(plan)
-        return asked(case, rank)
+        return asked(case, rank, by_name=order == "name")
 
 
 def snapshot(target: str, output: str) -> int:

@@ -127,7 +127,11 @@ class Case:
     def unasked(self) -> frozenset[Need]:
         """What the user has not asked for: rules that need it are not even skipped."""
         given = {Need.PLAN: self.plan, Need.LOADER: self.loader}
-        return frozenset(need for need, value in given.items() if value is None)
+        out = frozenset(need for need, value in given.items() if value is None)
+        if self.loader is not None and self.loader.loader.name == "llama_cpp":
+            # the schemas of GGUF files are themselves what this loader does with each tensor
+            return out | {Need.PREDICTION}
+        return out
 
     def lacks(self, need: Need) -> str | None:
         """Say why a need is not met, or None if it is."""

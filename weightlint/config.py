@@ -41,7 +41,8 @@ class FieldSpec:
     """How a schema reads one field: a line of its `[config]` table.
 
     `stored` is the exact type of a GGUF key, `required` that the loader refuses a file without it. In
-    place of the value an array of `items` may stand: the first counts, or each if the type is list.
+    place of the value an array of `items` may stand: the first counts, or each if the type is list. `even` says
+    what a loader does where the items of the decoder's layers differ.
     """
 
     type: str = "int"
@@ -55,6 +56,7 @@ class FieldSpec:
     stored: str | None = None
     required: bool = False
     items: str | None = None
+    even: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

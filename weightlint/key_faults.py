@@ -68,6 +68,7 @@ def _all(schema: Schema, keys: Keys, names: Collection[str]) -> Iterator[KeyFaul
     scope = Scope(schema, keys)
     for name in (*schema.fields, *schema.axes):
         yield from _usable(scope, name)
+        yield from _uneven(scope, name)
 
 
 def _checks(schema: Schema, keys: Keys, names: Collection[str]) -> Iterator[KeyFault]:
@@ -153,6 +154,26 @@ def _usable(scope: Scope, name: str) -> Iterator[KeyFault]:
         yield KeyFault(key=error.name, what=error.why, expected="a value that fits", found=error.why)
     except MissingFieldError:
         return
+
+
+def _uneven(scope: Scope, name: str) -> Iterator[KeyFault]:
+    """See that an array has one value for all layers where only its first item gives the shapes; draft layers aside."""
+    spec = scope.schema.fields.get(name, FieldSpec())
+    there, items = scope.config.find(name, None)
+    if spec.even is None or not there or not isinstance(items, list):
+        return
+    try:
+        several = list(dict.fromkeys(items[: len(scope.axis("layer"))]))
+    except FieldError:
+        return
+    if len(several) > 1:
+        yield KeyFault(
+            key=name,
+            what=f"is {' or '.join(map(str, several))} by layer: layers of this architecture are all alike",
+            expected=f"one value for all layers, as {several[0]}",
+            found=" and ".join(map(str, several)),
+            otherwise=spec.even,
+        )
 
 
 def stopping(error: FieldError, schema: Schema) -> KeyFault:

@@ -33,16 +33,25 @@ def releases() -> tuple[str, ...]:
 
 def architectures(release: str | None = None) -> frozenset[str]:
     """Return the architectures that a release knows, with a schema here or without; by default the newest."""
+    return _known("architectures", release)
+
+
+def pre_tokenizers(release: str | None = None) -> frozenset[str]:
+    """Return the values of tokenizer.ggml.pre that a release knows, by default the newest."""
+    return _known("pre_tokenizers", release)
+
+
+def _known(kind: str, release: str | None) -> frozenset[str]:
     from weightlint.version import within
 
-    learned = facts()["architectures"]
+    learned = facts()[kind]
     known = [names for first, names in learned.items() if release is None or within(first, f"<={release}")]
     return frozenset(name for names in known for name in names)
 
 
-def learned(arch: str) -> str | None:
-    """Return the first release that knows an architecture, or None if none does."""
-    return next((first for first, names in facts()["architectures"].items() if arch in names), None)
+def learned(name: str, kind: str = "architectures") -> str | None:
+    """Return the first release that knows an architecture or a pre-tokenizer, or None if none does."""
+    return next((first for first, names in facts()[kind].items() if name in names), None)
 
 
 def words(release: str | None) -> dict[str, str]:

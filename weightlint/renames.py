@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from weightlint.join import has_shape
 from weightlint.names import MIN_LIKENESS, likeness
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def mate(index: Index, extra: Extra, slot: Slot, wanted: set[Coord]) -> Mate | N
             continue
         pairs = {mine: its for mine, its in _paired(slot.template, template, rows).items() if mine in wanted}
         kinds = (index.kind(rows[its]) for its in pairs.values())
-        if pairs and (slot.opaque or all(kind.shape in {None, slot.shape} for kind in kinds)):
+        if pairs and all(has_shape(slot, kind) for kind in kinds):
             at = _inserted(slot.template, template)
             number = None if at is None else next(iter(pairs.values()))[at - 1]
             best = alike, Mate(template, pairs, _is_moved(slot.template, template), number)

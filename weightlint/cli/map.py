@@ -12,7 +12,8 @@ from weightlint.cli._choices import complete_arch
 from weightlint.cli._plans import contract_option, loader_option, plan_of, plan_options
 
 CODES = """\b
-Tensors are fed in the order of reading: files in natural order, in each as its header lists them.
+Tensors are fed file by file, files in natural order, in each as its header lists them. The safetensors library
+hands the tensors of a file out by name: --order name does the same.
 
 \b
 Exit codes:
@@ -32,6 +33,9 @@ Exit codes:
 )
 @click.option("--config", metavar="FILE", help="The model's config.json, if not beside the files.")
 @click.option("--schema", metavar="FILE", help="Your own schema, TOML or JSON, in place of --arch.")
+@click.option(
+    "--order", type=click.Choice(("header", "name")), default="header", help="Order of one file's tensors."
+)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="text or json.")
 @click.option("-o", "--output", metavar="FILE", help="File to write; standard output if none is given.")
 def load_map(target: str, *, loader: str | None, form: str, output: str | None, **given: Any) -> int:

@@ -10,6 +10,7 @@ from weightlint.finding import Level
 from weightlint.loading.fate import Fates
 from weightlint.loading.manners import Manners
 from weightlint.names import expand, fold
+from weightlint.plan import rank_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from weightlint.case import Case
     from weightlint.finding import Finding
     from weightlint.loading.fate import Fate
+    from weightlint.loading.outcome import Failure
     from weightlint.loading.prediction import Prediction, Sort
     from weightlint.loading.survey import Alike
     from weightlint.names import Coord
+    from weightlint.plan import Rank
 
 FOLLOWED = ("WL2", "WL3", "WL4")
 """Beginnings of the codes of findings that a loader has its way with."""
@@ -86,6 +89,15 @@ class Rest:
                 coords = [it for it in alike.coords if alike.group.name(it) not in self._names]
                 if coords:
                     yield sort, alike, coords
+
+    def ends(self) -> dict[Failure, tuple[str, ...]]:
+        """Return what is raised when all tensors are read, with the ranks, but for a tensor that is known to be missing."""
+        found: dict[Failure, list[Rank]] = {}
+        for sort in self.prediction.sorts:
+            last = sort.survey.last
+            if last is not None and last.text.strip("'") not in self._names:
+                found.setdefault(last, []).extend(sort.ranks)
+        return {failure: rank_patterns(ranks) for failure, ranks in found.items()}
 
     def lacking(self) -> Iterator[tuple[Sort, dict[str, tuple[int, int]]]]:
         """Yield parameters that stay unwritten though no tensor is missing."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weightlint.expected import Presence
-from weightlint.loading.copying import Cutting, Whole
+from weightlint.loading.additions import own_params
+from weightlint.loading.copying import Cutting
 from weightlint.loading.cuts import Cutter, Refusal
 from weightlint.loading.model import EXPERT, TORCH, module_of
 from weightlint.loading.outcome import Failure
@@ -71,7 +72,9 @@ class _Builder:
         if self.refusals:
             return Built(error=min(self.refusals, key=lambda it: it[0])[1])
         out.params = {name: self._assembled(name, parts) for name, parts in pieces.items()}
-        out.params |= {param.name: param for param in self._own(out.params)}
+        out.params |= {
+            param.name: param for param in own_params(self.model, self.family, self.site, out.params)
+        }
         out.elsewhere = (*missing, *self._other_layers())
         return out
 
@@ -239,23 +242,3 @@ class _Builder:
             (only,) = slot.dtypes
             return TORCH.get(only, self.model.dtype)
         return self.model.dtype
-
-    def _own(self, params: dict[str, Param]) -> Iterator[Param]:
-        """Yield the parameters that the framework adds of its own."""
-        modules = dict.fromkeys(module_of(name)[0] for name in params)
-        heads = dict.fromkeys((*(module.rpartition(".")[0] for module in modules), *modules))
-        for own in self.family.own:
-            if own.when and (own.when == "quantised") != (self.model.block is not None):
-                continue
-            for head in (head for head in heads if head.endswith(own.module)):
-                for leaf in own.names:
-                    shape = tuple(self.site.local_experts if it == "experts" else int(it) for it in own.shape)
-                    yield Param(
-                        name=f"{head}.{leaf}",
-                        shape=shape,
-                        dtype=own.dtype,
-                        copy=Whole(self.family.texts.plain),
-                        parts={"": Part((0,) * len(shape), shape, Cutting())},
-                        default=own.default,
-                        sound=own.sound,
-                    )

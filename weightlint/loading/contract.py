@@ -111,7 +111,7 @@ def _made(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         raise SchemaError(message)
     values = {key: _value(key, value, where) for key, value in table.items()}
     if cls is Family:
-        values |= {key: dict(table.get(key, {})) for key in ("defaults", "classes", "modules")}
+        values |= {key: dict(table.get(key, {})) for key in ("defaults", "pretends", "classes", "modules")}
         values["traits"] = frozenset(table.get("traits", ()))
     return cls(**values)
 

@@ -71,7 +71,7 @@ class Quantised:
     `lists` are the keys of the quantisation table of which the first that is not empty names the modules left
     plain, `fused` the parameters whose parts are looked up there one by one. Modules whose names end with one of
     `nameless` are looked up nowhere, routers only with `routers`, experts only with `experts`. `text` is of the
-    exception where only some parts of a fused parameter are in the list. `fused_if` are further fused parameters with
+    exception where only some parts of a fused parameter are in the list. With `paths` an entry holds for all that lies below it. `fused_if` are further fused parameters with
     the config fields of which one must have a value.
     """
 
@@ -81,6 +81,7 @@ class Quantised:
     never: tuple[str, ...] = ()
     routers: bool = False
     experts: bool = False
+    paths: bool = False
     text: str = ""
     fused_if: Mapping[str, str] | None = None
 
@@ -190,7 +191,8 @@ class Family:
     """How one release reads models of some schemas, with `architectures` only those whose config names one of them.
 
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a
-    parameter of its own. `defaults` are config fields that the framework's own config class adds. `pipelined` is false
+    parameter of its own. `defaults` are config fields that the framework's own config class adds, `pretends` those that it takes
+    for something whatever the config says. `pipelined` is false
     where every rank builds all layers. `before` are steps for every name, then `scopes` are tried, the longest prefix
     first. `modules` are names of modules without parameters, by the end of the module that has them. `bare` are ends of modules
     of torch's own classes. `order` are texts of names in the order in which a layer builds its modules, where that
@@ -227,5 +229,6 @@ class Family:
     pipelined: bool = True
     vocab_pad: int = 64
     traits: frozenset[str] = frozenset()
+    pretends: Mapping[str, Any] = None  # type: ignore[assignment] # filled in by the reader of the file
     defaults: Mapping[str, int] = None  # type: ignore[assignment] # filled in by the reader of the file
     classes: Mapping[str, str] = None  # type: ignore[assignment] # filled in by the reader of the file

@@ -10,22 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from weightlint.finding import counted, printable
-from weightlint.loading.model import TORCH
+from weightlint.loading.feeding import Fed, Feeder
 from weightlint.loading.outcome import Failure, Fill, Skip
-from weightlint.loading.steps import Tensor
-from weightlint.names import expand, fold
 from weightlint.plan import rank_patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from weightlint.expected import Slot
-    from weightlint.loading.outcome import Outcome
     from weightlint.loading.prediction import Prediction, Sort
     from weightlint.plan import Rank
 
-SAMPLE = 64
-"""Tensors of one finding that are followed, each of another family or layer."""
 WRONG = "it serves wrong results"
 
 
@@ -39,21 +34,12 @@ class Fate:
     params: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Fed:
-    """One tensor, there or not, with its outcome on one sort of ranks."""
-
-    tensor: Tensor
-    is_there: bool
-    sort: Sort
-    outcome: Outcome
-
-
 class Fates:
     """Answers what becomes of named tensors under one prediction."""
 
     def __init__(self, prediction: Prediction) -> None:
         self.prediction = prediction
+        self.feeder = Feeder(prediction)
         self.says = prediction.release.says
 
     def of(self, patterns: Iterable[str], *, whole: bool = False) -> Fate | None:
@@ -63,15 +49,14 @@ class Fates:
         """
         if whole and (fate := self.whole()) is not None:
             return fate
-        fed = [each for name in self._sample(patterns) for each in self._fed(name)]
+        fed = [each for name in self.feeder.sample(patterns) for each in self.feeder.fed(name)]
         return self._raised(fed) or self._lacking(fed) or self._wrongly_filled(fed) or self._passed(fed)
 
     def whole(self) -> Fate | None:
         """Say what becomes of the checkpoint as a whole: what raises first, else what stays unwritten."""
         firsts = [first for sort in self.prediction.sorts if (first := sort.survey.first_failure)]
         if firsts:
-            row = min(row for row, _ in firsts)
-            name = self.prediction.case.index.names[row]
+            (_, name), _ = min(firsts, key=lambda first: first[0])
             return self._stopped(name)
         gone: dict[str, list[Sort]] = defaultdict(list)
         for sort in self.prediction.sorts:
@@ -84,7 +69,7 @@ class Fates:
 
     def _stopped(self, name: str) -> Fate | None:
         """Tell of the first tensor that raises, for all ranks on which any does."""
-        fate = self._raised(list(self._fed(name)))
+        fate = self._raised(list(self.feeder.fed(name)))
         if fate is None:
             return None
         ranks = ranks_of(sort for sort in self.prediction.sorts if sort.survey.failures)
@@ -96,49 +81,15 @@ class Fates:
     def params_of(self, patterns: Iterable[str]) -> set[str]:
         """Return the parameters that tensors are for, whether they are there, whole, or not."""
         out: set[str] = set()
-        for name in self._sample(patterns, layers=False):
-            slot = self._slot(name)
+        for name in self.feeder.sample(patterns, layers=False):
+            slot = self.feeder.slot(name)
             if slot is None:
                 continue
             for sort in self.prediction.sorts:
-                outcome = sort.survey.loader.feed(Tensor(name, slot.shape, ""))
+                outcome = self.feeder.outcome(sort, self.feeder.expected(name, slot))
                 if isinstance(outcome, Fill):
                     out.add(outcome.param)
         return out
-
-    def _sample(self, patterns: Iterable[str], *, layers: bool = True) -> Iterator[str]:
-        """Yield names that between them show each family, and each of its layers unless those are all alike."""
-        seen: set[tuple[str, int | None]] = set()
-        for pattern in patterns:
-            for name in expand(pattern):
-                template, coord = fold(name)
-                key = template, coord[0] if coord and layers else None
-                if key not in seen:
-                    seen.add(key)
-                    yield name
-                if layers and len(seen) >= SAMPLE:
-                    return
-
-    def _fed(self, name: str) -> Iterator[Fed]:
-        index = self.prediction.case.index
-        row = index.rows.get(name)
-        if row is not None:
-            kind = index.kind(row)
-            tensor = Tensor(name, kind.shape or (), TORCH.get(kind.dtype or "", kind.dtype or ""))
-        else:
-            slot = self._slot(name)
-            if slot is None:
-                return
-            tensor = Tensor(name, slot.shape, "")
-        for sort in self.prediction.sorts:
-            if sort.survey.built.error is None:
-                yield Fed(tensor, row is not None, sort, sort.survey.loader.feed(tensor))
-
-    def _slot(self, name: str) -> Slot | None:
-        """Return the slot of the schema that a missing tensor belongs to."""
-        template, coord = fold(name)
-        slots = self.prediction.model.expected.by_template.get(template, ())
-        return next((slot for slot in slots if _holds(slot, coord)), None)
 
     def _raised(self, fed: Sequence[Fed]) -> Fate | None:
         raised = [it for it in fed if isinstance(it.outcome, Failure) and it.is_there]
@@ -188,7 +139,7 @@ class Fates:
         for it in fed:
             if not it.is_there or not isinstance(it.outcome, Fill):
                 continue
-            slot = self._slot(it.tensor.name)
+            slot = self.feeder.slot(it.tensor.name)
             if slot is None:
                 return Fate(f"{self.says} writes it into {it.outcome.param}")
             if slot.shape != it.tensor.shape:
@@ -226,14 +177,6 @@ class Fates:
         if warned:
             return Fate(f"{self.says} passes over it with a warning: {warned}")
         return Fate(f"{self.says} passes over it without a word")
-
-
-def _holds(slot: Slot, coord: tuple[int, ...]) -> bool:
-    return any(
-        all(n in axis for n, axis in zip(coord, box, strict=True))
-        for box in slot.boxes
-        if len(box) == len(coord)
-    )
 
 
 def ranks_of(sorts: Iterable[Sort]) -> tuple[str, ...]:

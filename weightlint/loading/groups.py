@@ -68,6 +68,13 @@ class Group:
         """Return the row of one of its tensors in the index."""
         return self.index.rows[self.name(coord)]
 
+    def place(self, coord: Coord) -> tuple[int, str]:
+        """Return when one of its tensors is read: file by file, in each by name.
+
+        So a safetensors file gives its names out: safetensors, bindings/python/src/lib.rs, `keys`.
+        """
+        return self.index.file_ids[self.row(coord)], self.name(coord)
+
     def tensor(self, coord: Coord) -> Tensor:
         """Return one of its tensors."""
         dtype = self.kind.dtype or ""
@@ -114,7 +121,7 @@ def after(template: Template, word: str) -> int | None:
 
 
 def grouped(index: Index, joined: Joined | None = None) -> list[Group]:
-    """Split the rows of a checkpoint into groups; a join saves the folding of names that it has placed."""
+    """Split the rows of a checkpoint into groups, in the order of the files; a join saves the folding of names that it has placed."""
     if joined is None:
         return list(_of_rows(index, range(len(index))))
     out: list[Group] = []
@@ -127,7 +134,14 @@ def grouped(index: Index, joined: Joined | None = None) -> list[Group]:
         for row in rows:
             rest[row] = 0
     left = list(itertools.compress(range(len(index)), rest))
-    return [*out, *_of_rows(index, left)]
+    out += _of_rows(index, left)
+    return sorted(out, key=_first_row)
+
+
+def _first_row(group: Group) -> int:
+    """Return the row of a tensor of the first layer: groups are fed as files are read, since some wait for others."""
+    coords = next(iter(group.by_layer.values()))
+    return group.row(next(iter(coords)))
 
 
 def _of_slot(index: Index, slot: Slot, kind: Kind) -> Group:
@@ -164,7 +178,10 @@ def _layers(template: Template, coords: Iterable[Coord]) -> dict[int | None, Col
     return dict(out)
 
 
-def tensors(index: Index) -> list[Tensor]:
-    """List the tensors of a checkpoint in order of reading: file by file, in each as its header has them."""
+def tensors(index: Index, *, by_name: bool = False) -> list[Tensor]:
+    """List the tensors of a checkpoint file by file, in each as its header has them or sorted by name."""
     kinds = [(kind.shape or (), TORCH.get(kind.dtype or "", kind.dtype or "")) for kind in index.kinds]
-    return [Tensor(name, *kinds[kind_id]) for name, kind_id in zip(index.names, index.kind_ids, strict=True)]
+    rows: Iterable[int] = range(len(index))
+    if by_name:
+        rows = sorted(rows, key=lambda row: (index.file_ids[row], index.names[row]))
+    return [Tensor(index.names[row], *kinds[index.kind_ids[row]]) for row in rows]

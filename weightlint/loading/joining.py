@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from weightlint.loading.casting import promoted
-from weightlint.loading.outcome import Failure, Fill, Outcome, Skip
+from weightlint.loading.outcome import Failure, Outcome, Skip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,9 +49,9 @@ class HalvesStep:
         del view.held[f"{upper} {lower}"]
         shape = stacked_rows(held[upper].shape, held[lower].shape)
         joined = promoted(held[upper].dtype, held[lower].dtype) or shape
-        if isinstance(joined, Failure):
-            return joined
         others = tuple(other.name for other in held.values() if other.name != tensor.name)
+        if isinstance(joined, Failure):
+            return replace(joined, beside=others)
         return self._written(name, replace(tensor, shape=joined), others, view)
 
     def _written(self, name: str, whole: Tensor, others: tuple[str, ...], view: View) -> Outcome:
@@ -59,11 +59,11 @@ class HalvesStep:
         target = name.replace(old, self.into) if old else name
         param = view.param(target)
         if param is None and self.missing == "raise":
-            return view.key_error(target)
+            return replace(view.key_error(target), beside=others)
         if param is None:
             return Skip("unknown", self.warns.replace("{name}", target))
         result = view.copied(param, whole)
-        return replace(result, beside=others) if isinstance(result, Fill) else result
+        return result if isinstance(result, Skip) else replace(result, beside=others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,4 +18,4 @@ def takes(prediction: Prediction, slots: Iterable[Slot]) -> bool:
     """Tell whether the first tensor of any of these slots fills a parameter, or part of one."""
     tensors = [Tensor(next(iter(slot.names())), slot.shape, "") for slot in slots]
     built = [sort.survey for sort in prediction.sorts if sort.survey.built.error is None]
-    return not built or any(isinstance(it.loader.feed(each), Fill) for it in built for each in tensors)
+    return not built or any(isinstance(it.loader.follow(each), Fill) for it in built for each in tensors)

@@ -34,6 +34,7 @@ class Loader:
         self.model = model
         site = seated(placed(site, model, family), model, family)
         self.built: Built = build(model, family, site)
+        self.places = site.experts
         self.shared = family.experts.shared if self.built.shared else None
         self.last: Failure | None = None
         if family.after is not None and not (family.after.when == "stages" and site.first and site.last):
@@ -44,7 +45,13 @@ class Loader:
         self._before = whole, [made(row) for row in family.before]
         self._scopes: list[tuple[View, list[Step]]] = [
             (
-                replace(whole, prefix=scope.prefix, holds=_class_name(scope.holds, model, family), held={}),
+                replace(
+                    whole,
+                    prefix=scope.prefix,
+                    holds=_class_name(scope.holds, model, family),
+                    held={},
+                    kept={},
+                ),
                 [made(row) for row in scope.steps if _applies(row, model)],
             )
             for scope in sorted(family.scopes, key=lambda it: -len(it.prefix))
@@ -52,7 +59,7 @@ class Loader:
 
     def feed(self, tensor: Tensor) -> Outcome:
         """Say what becomes of one tensor; what waits for others is forgotten where one fails."""
-        outcome = self._fed(tensor)
+        outcome = self.follow(tensor)
         if isinstance(outcome, Failure):
             self.forget()
         return outcome
@@ -62,7 +69,8 @@ class Loader:
         for view, _ in self._scopes:
             view.held.clear()
 
-    def _fed(self, tensor: Tensor) -> Outcome:
+    def follow(self, tensor: Tensor) -> Outcome:
+        """Say what becomes of one tensor, with all that waits for others kept whatever happens."""
         name = tensor.name
         view, steps = self._before
         if steps:

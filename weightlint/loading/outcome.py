@@ -51,11 +51,15 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The loader raises: the exception's type and its text; `done` is what it has written of the tensor by then."""
+    """The loader raises: the exception's type and its text.
+
+    `done` is what it has written of the tensor by then, `beside` are other tensors that came before and are lost with it.
+    """
 
     kind: str
     text: str
     done: tuple[Fill, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def of_dtypes(self, param: str, tensor: str) -> Failure:
         """Put torch's names of the dtypes in where the text has `{param_dtype}` and `{tensor_dtype}`."""

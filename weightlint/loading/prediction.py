@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 
 from weightlint import schema as schemas
 from weightlint.expected import Expected
+from weightlint.loading.classes import alike
 from weightlint.loading.contract import load as read_contract
 from weightlint.loading.groups import grouped
 from weightlint.loading.model import TORCH, Model
-from weightlint.loading.reading import read
+from weightlint.loading.reading import as_taken, read
 from weightlint.loading.site import placed, site_of
 from weightlint.loading.survey import Surveyor
 from weightlint.plan import Plan, rank_patterns
 from weightlint.spread import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from weightlint.case import Case
     from weightlint.config import Config
@@ -80,14 +81,14 @@ class Prediction:
 
     def site(self, rank: Rank) -> Site:
         """Return where a rank stands."""
-        return placed(site_of(self.spread, rank), self.model, self.family)
+        return placed(site_of(self.spread, rank, pipelined=self.family.pipelined), self.model, self.family)
 
     @cached_property
     def sorts(self) -> tuple[Sort, ...]:
         """All ranks, by how they fare."""
         surveyor = Surveyor(self.model, self.family, self.groups)
         return tuple(
-            Sort(tuple(ranks), site, surveyor.survey(site)) for site, ranks in self._alike(exact=False)
+            Sort(tuple(ranks), site, surveyor.survey(site)) for site, ranks in alike(self, exact=False)
         )
 
     def notices(self, built: Built, never: Sequence[str]) -> bool:
@@ -121,90 +122,7 @@ class Prediction:
 
     def classes(self) -> Iterator[tuple[Site, list[Rank]]]:
         """Yield ranks that have the same parameters and the same slices of them, each class with one site."""
-        return self._alike(exact=True)
-
-    def _alike(self, *, exact: bool) -> Iterator[tuple[Site, list[Rank]]]:
-        """Group the ranks; `exact` asks for the same experts and rows, else for the same outcome."""
-        found: dict[Hashable, tuple[Site, list[Rank]]] = {}
-        for rank in self.plan.ranks():
-            key = self._key(rank, exact=exact)
-            if key in found:
-                found[key][1].append(rank)
-            else:
-                found[key] = (self.site(rank), [rank])
-        yield from found.values()
-
-    def _key(self, rank: Rank, *, exact: bool) -> Hashable:
-        """Tell what an outcome can depend on, beside the stage."""
-        spread, stage = self.spread, rank.pp
-        experts: Hashable = rank.tp if self.family.experts.over == "tp" else None
-        if self.family.experts.over == "tp":
-            experts = rank.tp if exact or self._is_ragged(stage) else None
-        elif spread.experts and spread.ep > 1:
-            dealt = spread.dealt[spread.position("ep", rank)]
-            experts = dealt if exact or self._is_ragged(stage) else len(dealt)
-        tp: Hashable = (rank.tp, rank.dp) if self._is_odd(stage) else None
-        if exact and tp is None:
-            tp = self._rows(rank.tp)
-        return stage, experts, tp
-
-    def _rows(self, tp_rank: int) -> tuple[int, ...]:
-        """Return how many rows of each vocabulary a rank has that are not padding."""
-        out = []
-        for rows, pad in self._vocabularies:
-            share = -(-rows // pad) * pad // self.plan.tp
-            out.append(max(0, min(rows - tp_rank * share, share)))
-        return tuple(out)
-
-    @cached_property
-    def _vocabularies(self) -> list[tuple[int, int]]:
-        slots = self.model.expected.slots
-        return [(slot.shape[0], self.family.vocab_pad) for slot in slots if slot.cut == "vocab"]
-
-    @cached_property
-    def _layers_of_stages(self) -> Sequence[frozenset[int]]:
-        return [frozenset(layers) for layers in self.spread.stages]
-
-    def _stages(self, group: Group) -> frozenset[int]:
-        """Return the stages that a group of tensors can matter to."""
-        layers = group.by_layer
-        if None in layers:
-            return frozenset(range(self.plan.pp))
-        if not self.family.pipelined:
-            return frozenset(range(self.plan.pp))
-        return frozenset(
-            stage for stage, held in enumerate(self._layers_of_stages) if not held.isdisjoint(layers)
-        )
-
-    def _is_odd(self, stage: int) -> bool:
-        return stage in self._odd
-
-    @cached_property
-    def _odd(self) -> frozenset[int]:
-        """The stages with a tensor of another shape than the schema gives: there each slice counts."""
-        expected = {
-            template: {slot.shape for slot in slots}
-            for template, slots in self.model.expected.by_template.items()
-        }
-        stages: set[int] = set()
-        for group in self.groups:
-            shapes = expected.get(group.template)
-            if shapes is None or group.kind.shape not in shapes or len(shapes) > 1:
-                stages |= self._stages(group)
-        return frozenset(stages)
-
-    def _is_ragged(self, stage: int) -> bool:
-        return stage in self._ragged
-
-    @cached_property
-    def _ragged(self) -> frozenset[int]:
-        """The stages in which some expert's tensors are not all there, or not of one kind."""
-        stages: set[int] = set()
-        count = self.model.experts
-        for group in self.groups:
-            if group.expert_at is not None and group.complete(count) != frozenset(group.by_layer):
-                stages |= self._stages(group)
-        return frozenset(stages)
+        return alike(self, exact=True)
 
 
 def predict(case: Case) -> Prediction | str:
@@ -233,7 +151,12 @@ def model_of(case: Case, family: Family) -> Model:
 
     if case.schema is None or case.config is None:
         return Model(Expected(()))
-    return read(expand(case.schema, case.config), case.config, family, dtype=_dtype(case, case.config))
+    return read(
+        expand(case.schema, as_taken(case.config, family)),
+        case.config,
+        family,
+        dtype=_dtype(case, case.config),
+    )
 
 
 def _dtype(case: Case, config: Config) -> str:

@@ -47,6 +47,13 @@ def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bf
     )
 
 
+def as_taken(config: Config, family: Family) -> Config:
+    """Return a config with the values that the framework takes some fields for, whatever is written there."""
+    for name, value in family.pretends.items():
+        config = config.with_change(name, value)
+    return config
+
+
 LISTS = ("modules_to_not_convert", "ignored_layers")
 """Keys under which a quantisation table lists the modules that are left plain."""
 
@@ -117,22 +124,28 @@ class _Chosen:
         if slot.kind != "expert" or self.rule.experts:
             yield from slot.coords()
 
+    def _has(self, module: str) -> bool:
+        """Tell whether the list names a module, or with `paths` what it lies in or a part of its path."""
+        if module in self.names or not self.rule.paths:
+            return module in self.names
+        return any(f".{entry.rstrip('.')}." in f".{module}." for entry in self.plain)
+
     def _is_plain(self, slot: Slot, coord: Coord) -> bool:
         module = module_of(slot.name(coord))[0]
         if slot.kind == "expert":
             stack = module.partition(".experts.")[0] + ".experts"
-            return any(stack in entry for entry in self.plain if "experts" in entry)
+            return self._has(stack) or any(stack in entry for entry in self.plain if "experts" in entry)
         head, _, last = module.rpartition(".")
         fuse = self.fuse.get(last)
         if fuse is None:
             if "experts" in module and self.rule.experts:
                 return any(module in entry for entry in self.plain if "experts" in entry)
-            return module in self.names
+            return self._has(module)
         if f"{head}.{fuse.into}" in self.names:
             return True
         if fuse.into not in self.fused:
             return False
-        parts = [f"{head}.{part}" in self.names for part in fuse.parts]
+        parts = [self._has(f"{head}.{part}") for part in fuse.parts]
         if any(parts) and not all(parts):
             text = self.rule.text.replace("{module}", f"{head}.{fuse.into}")
             self.refused.append(Refused(coord[0], slot.pattern, Failure("ValueError", text)))

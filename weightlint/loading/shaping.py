@@ -60,7 +60,7 @@ class PairStep:
     """Hold an FP8 matrix of an indexer until its scale has come, or the scale until the matrix, then copy in BF16.
 
     `text` is what a name contains unless it contains `unless`; `into` the parameter and `part` the part of it. Source:
-    _try_load_fp8_indexer_wk in vllm/model_executor/models/deepseek_v2.py.
+    _try_load_fp8_indexer_wk in vllm/model_executor/models/deepseek_v2.py, which keeps what waits with the model.
     """
 
     text: str
@@ -78,11 +78,11 @@ class PairStep:
         if view.is_elsewhere(name):
             return Skip("stage")
         head = name.rpartition(f".{self.part}.")[0]
-        held = view.held.setdefault(head, {})
+        held = view.kept.setdefault(head, {})
         held["weight" if is_weight else "scale"] = tensor
         if len(held) < 2:
             return Skip("half")
-        del view.held[head]
+        del view.kept[head]
         param = view.param(f"{head}.{self.into}")
         if param is None:
             return view.key_error(f"{head}.{self.into}")

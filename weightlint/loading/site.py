@@ -39,10 +39,10 @@ class Site:
         return len({place for places in self.experts.values() for place in places})
 
 
-def site_of(spread: Spread, rank: Rank) -> Site:
-    """Find where a rank of a plan stands."""
+def site_of(spread: Spread, rank: Rank, *, pipelined: bool = True) -> Site:
+    """Find where a rank of a plan stands; without `pipelined` every stage has all layers."""
     plan = spread.plan
-    mine = spread.stages[rank.pp]
+    mine = spread.stages[rank.pp] if pipelined else tuple(range(spread.layers))
     dealt = spread.dealt[spread.position("ep", rank)] if spread.experts else ()
     places: dict[int, tuple[int, ...]] = {}
     for slot, expert in enumerate(dealt):

@@ -149,10 +149,13 @@ class TakeStep:
             return view.copied(param, tensor)
         alias = view.alias(name)
         if alias is not None:
-            return alias.take(tensor) if alias.writes else Skip("tied")
+            return alias.take(tensor) if alias.writes else Skip("tied", self._warning(name, view))
         if self.missing == "raise":
             return view.key_error(name)
-        return Skip("unknown", self.warns.replace("{name}", view.prefix + name))
+        return Skip("unknown", self._warning(name, view))
+
+    def _warning(self, name: str, view: View) -> str:
+        return self.warns.replace("{name}", view.prefix + name)
 
 
 STEPS: dict[str, Any] = {

@@ -7,11 +7,12 @@ tensors or experts.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from weightlint.loading.gathering import missed
 from weightlint.loading.load import Loader
-from weightlint.loading.outcome import Failure, Fill, Outcome, written
+from weightlint.loading.outcome import Failure, Fill, Outcome, Skip, written
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -62,11 +63,12 @@ class Alike:
 
 @dataclass
 class Survey:
-    """What one rank, and every rank like it, ends up with."""
+    """What one rank, and every rank like it, ends up with; `last` is what is raised when all is read."""
 
     loader: Loader
     parts: list[Alike] = field(default_factory=list)
     written: dict[str, int] = field(default_factory=dict)
+    last: Failure | None = None
 
     @property
     def built(self) -> Built:
@@ -79,21 +81,21 @@ class Survey:
         return [part for part in self.parts if isinstance(part.outcome, Failure)]
 
     @property
-    def first_failure(self) -> tuple[int, Alike] | None:
-        """What raises first: its row in the index, and the tensors that fare alike."""
-        found = [(min(map(it.group.row, it.coords)), at) for at, it in enumerate(self.failures)]
+    def first_failure(self) -> tuple[tuple[int, str], Alike] | None:
+        """What raises first: its place in the order of reading, and the tensors that fare alike."""
+        found = [(min(map(it.group.place, it.coords)), at) for at, it in enumerate(self.failures)]
         if not found:
             return None
-        row, at = min(found)
-        return row, self.failures[at]
+        place, at = min(found)
+        return place, self.failures[at]
 
     @property
     def lacking(self) -> dict[str, tuple[int, int]]:
-        """Parameters of which elements stay unwritten, with the numbers written and in all."""
+        """Parameters of which elements stay without a value that serves, with the numbers written and in all."""
         out: dict[str, tuple[int, int]] = {}
         for name, param in self.built.params.items():
             got = self.written.get(name, 0)
-            if got != param.elements and not (got == 0 and param.default):
+            if got != param.elements and not (got == 0 and (param.default or param.sound)):
                 out[name] = (got, param.elements)
         return out
 
@@ -109,18 +111,45 @@ class Surveyor:
 
     def survey(self, site: Site) -> Survey:
         """Survey one rank."""
-        out = Survey(Loader(self.model, self.family, site))
+        loader = Loader(self.model, self.family, site)
+        out = Survey(loader, last=loader.last)
         if out.built.error is not None:
             return out
-        cover = Cover(site)
-        for group in self.groups:
-            for cell in self._cells(group, site):
-                outcome = out.loader.feed(group.tensor(next(cell[0].members())))
-                out.parts.append(Alike(group, cell, outcome))
-                for fill in written(outcome):
-                    cover.add(group, cell, fill)
+        gone = self._missed(loader)
+        out.last = gone or out.last
+        out.parts = [] if gone else list(self._followed(loader, site))
+        cover = Cover(site, loader.places)
+        for part in out.parts:
+            for fill in written(part.outcome):
+                cover.add(part.group, part.cell, fill)
         out.written = cover.written()
         return out
+
+    def _missed(self, loader: Loader) -> Failure | None:
+        """Return what a load function raises that looks for some tensors before it copies any."""
+        if loader.shared is None or not self.groups:
+            return None
+        return missed(loader.shared, self.model, self.groups[0].index.rows)
+
+    def _followed(self, loader: Loader, site: Site) -> Iterator[Alike]:
+        """Follow each cell by its first tensor; tensors that wait for others one by one, in the order of reading."""
+        waiting: list[tuple[tuple[int, str], Group, Row]] = []
+        for group in self.groups:
+            for cell in self._cells(group, site):
+                outcome = loader.follow(group.tensor(next(cell[0].members())))
+                if isinstance(outcome, Skip) and outcome.why == "half":
+                    waiting += [(group.place(next(row.members())), group, row) for row in cell]
+                    loader.forget()
+                else:
+                    yield Alike(group, cell, outcome)
+        late: dict[str, Alike] = {}
+        for _, group, row in sorted(waiting, key=lambda it: it[0]):
+            tensor = group.tensor(next(row.members()))
+            outcome = loader.follow(tensor)
+            late[tensor.name] = Alike(group, [row], outcome)
+            for name in outcome.beside if isinstance(outcome, Fill) else ():
+                late[name] = replace(late[name], outcome=outcome)
+        yield from late.values()
 
     def _cells(self, group: Group, site: Site) -> Iterator[list[Row]]:
         """Split a group into tensors that this rank treats alike."""
@@ -149,8 +178,9 @@ class Surveyor:
 class Cover:
     """Which regions of which parameters of a rank are written."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, places: Mapping[int, tuple[int, ...]]) -> None:
         self.site = site
+        self.places = places
         self.regions: dict[str, dict[tuple[Shape, Shape], tuple[int, set[int]]]] = defaultdict(dict)
 
     def add(self, group: Group, cell: Sequence[Row], fill: Fill) -> None:
@@ -178,10 +208,9 @@ class Cover:
 
     def _places(self, numbers: set[int]) -> int:
         """Count the places that experts take on the rank, 1 for what is no expert's."""
-        experts = self.site.experts
-        if len(numbers) == len(experts) and -1 not in numbers:
+        if len(numbers) == len(self.site.experts) and -1 not in numbers:
             return self.site.local_experts
-        return sum(1 if number < 0 else len(experts.get(number, ())) for number in numbers)
+        return sum(1 if number < 0 else len(self.places.get(number, ())) for number in numbers)
 
 
 def sorts_of_layers(model: Model) -> dict[int, int]:

@@ -22,7 +22,7 @@ AFTER = "(after the last key)"
 """Stands for a tensor where the loader raises when it has read all."""
 
 
-def asked(case: Case, rank: str | None = None) -> dict[str, object]:
+def asked(case: Case, rank: str | None = None, *, by_name: bool = False) -> dict[str, object]:
     """Predict for a case and write it out; only the class of one rank (`tp0.pp1`) if one is given.
 
     Raises:
@@ -32,7 +32,7 @@ def asked(case: Case, rank: str | None = None) -> dict[str, object]:
     if isinstance(prediction, str):
         message = f"{case.checkpoint.target}: no map: {prediction}"
         raise UsageError(message)
-    out = table(prediction, rank)
+    out = table(prediction, rank, by_name=by_name)
     if rank is not None and not out["ranks"]:
         plan = prediction.plan
         message = f"no rank {rank} in {plan.size:,} ranks; they are {', '.join(plan.patterns())}"
@@ -40,9 +40,9 @@ def asked(case: Case, rank: str | None = None) -> dict[str, object]:
     return out
 
 
-def table(prediction: Prediction, rank: str | None = None) -> dict[str, object]:
+def table(prediction: Prediction, rank: str | None = None, *, by_name: bool = False) -> dict[str, object]:
     """Write what goes where, per class of equal ranks; only the class of one rank if one is given."""
-    every = tensors(prediction.case.index)
+    every = tensors(prediction.case.index, by_name=by_name)
     rows: list[tuple[list[Rank], dict[str, object]]] = []
     for site, ranks in prediction.classes():
         if rank is not None and rank not in map(str, ranks):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from weightlint.loading.aftermath import Rest
     from weightlint.loading.groups import Group
+    from weightlint.loading.prediction import Sort
+    from weightlint.loading.survey import Alike
     from weightlint.names import Coord, Template
     from weightlint.plan import Rank
 
@@ -30,7 +32,7 @@ class Trouble:
     kind: str
     failure: Failure
     sample: str
-    row: int
+    place: tuple[int, str]
     ranks: dict[Rank, None] = field(default_factory=dict)
     families: dict[Template, tuple[Group, set[Coord]]] = field(default_factory=dict)
     texts: Counter[str] = field(default_factory=Counter)
@@ -48,7 +50,7 @@ class Trouble:
     @property
     def tensors(self) -> tuple[str, ...]:
         """Exact patterns of all tensors, in reading order of the families."""
-        order = sorted(self.families.values(), key=lambda it: min(map(it[0].row, it[1])))
+        order = sorted(self.families.values(), key=lambda it: min(map(it[0].place, it[1])))
         return tuple(p for group, coords in order for p in brace(pieces(group.template), coords))
 
     @property
@@ -67,17 +69,26 @@ def troubles(rest: Rest) -> Iterator[Trouble]:
     found: dict[str, Trouble] = {}
     for sort, alike, coords in rest.failures():
         group = alike.group
-        first = min(coords, key=group.row)
-        outcome = sort.survey.loader.feed(group.tensor(first))
-        if not isinstance(outcome, Failure):
-            continue
-        row = group.row(first)
-        fresh = Trouble(outcome.kind, outcome, group.name(first), row)
+        first = min(coords, key=group.place)
+        outcome = _again(sort, group, first, alike)
+        place = group.place(first)
+        fresh = Trouble(outcome.kind, outcome, group.name(first), place)
         trouble = found.setdefault(outcome.kind, fresh)
-        if row < trouble.row:
-            trouble.failure, trouble.sample, trouble.row = outcome, fresh.sample, row
+        if place < trouble.place:
+            trouble.failure, trouble.sample, trouble.place = outcome, fresh.sample, place
         if not sort.ranks[0].tp:
             trouble.texts[outcome.text] += len(coords)
         trouble.ranks |= dict.fromkeys(sort.ranks)
         trouble.families.setdefault(group.template, (group, set()))[1].update(coords)
-    yield from sorted(found.values(), key=lambda it: it.row)
+    yield from sorted(found.values(), key=lambda it: it.place)
+
+
+def _again(sort: Sort, group: Group, coord: Coord, alike: Alike) -> Failure:
+    """Return what one of the tensors raises; that of those like it, where it needs others before it to raise."""
+    sort.survey.loader.forget()
+    outcome = sort.survey.loader.follow(group.tensor(coord))
+    known = alike.outcome
+    if isinstance(outcome, Failure):
+        return outcome
+    assert isinstance(known, Failure)
+    return known

@@ -39,7 +39,8 @@ class Alias:
 class View:
     """One module's side of a rank.
 
-    `holds` is the framework's class name of the module, `held` are tensors that wait for others.
+    `holds` is the framework's class name of the module, `held` are tensors that wait for others, forgotten
+    where one fails, `kept` those that wait whatever happens.
     """
 
     built: Built
@@ -50,6 +51,7 @@ class View:
     prefix: str = ""
     holds: str = ""
     held: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    kept: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     @property
     def experts(self) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from weightlint.case import Case
     from weightlint.finding import Finding
+    from weightlint.loading.aftermath import Rest
     from weightlint.loading.prediction import Prediction
     from weightlint.loading.trouble import Trouble
 
@@ -34,6 +35,7 @@ def check(case: Case) -> Iterator[Finding]:
     if rest.is_moot:
         return
     yield from _unbuilt(prediction)
+    yield from _closing(prediction, rest)
     for trouble in troubles(rest):
         yield _finding(prediction, trouble)
 
@@ -46,6 +48,17 @@ def _unbuilt(prediction: Prediction) -> Iterator[Finding]:
             place=Place(ranks=ranks),
             unit="plan",
             cure="choose another plan: `weightlint plan PATH --gpus N` lists those that can be",
+        )
+
+
+def _closing(prediction: Prediction, rest: Rest) -> Iterator[Finding]:
+    """Report what the load function raises of its own when all tensors are read."""
+    for failure, ranks in rest.ends().items():
+        yield RULE.finding(
+            f"{prediction.release.says} raises {failure} on ranks {' '.join(ranks)} when all tensors are read",
+            place=Place(ranks=ranks),
+            unit="plan",
+            cure=f"take another release of {prediction.release.loader.says} or another plan: the files are sound",
         )
 
 

@@ -161,7 +161,9 @@ def _contradicted(case: Case, slots: list[Slot], rows: list[int]) -> tuple[str, 
         return f"{config} declares no quantization_config that weightlint knows", _restored(case, rows)
     kinds = sorted({slot.kind for slot in slots if not slot.quant and slot.kind not in QUANTISABLE})
     if kinds:
-        what = f"loaders keep this module plain ({', '.join(kinds)}): they have no parameter for its scale"
+        what = (
+            f"most loaders keep this module plain ({', '.join(kinds)}): they have no parameter for its scale"
+        )
         cure = (
             "export the model again with these modules plain, or take their plain weights from the original"
         )

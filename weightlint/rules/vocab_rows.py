@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level
+from weightlint.join import has_shape
 from weightlint.keys import Keys
 from weightlint.rule import Need, Rule
 
@@ -35,7 +36,8 @@ def check(case: Case) -> Iterator[Finding]:
                 slot.kind in KINDS
                 and kind.shape
                 and kind.shape[1:] == slot.shape[1:]
-                and kind.shape[0] not in {0, slot.shape[0]}
+                and kind.shape[0] != 0
+                and not has_shape(slot, kind)
             ):
                 groups.setdefault((slot.shape[0], kind.shape[0]), []).append((slot, kind))
     for (said, found), pairs in groups.items():
