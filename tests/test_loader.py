@@ -94,3 +94,22 @@ def test_copies_wrap_around() -> None:
     assert copied(deal(8, 4, redundant=4)) == {0: 2, 1: 2, 2: 2, 3: 2}
     assert absent(8, deal(8, 4)) == ()
     assert absent(4, ((0, 1), (3,))) == (2,)
+
+
+@pytest.mark.parametrize(
+    ("spec", "thing", "read"),
+    [
+        ("vllm@0.32.0", "gguf", True),
+        ("vllm@0.33.0", "gguf", False),
+        ("llama_cpp", "safetensors", False),
+        ("mlx", "torch", False),
+        ("ktransformers@0.3", "kt_kernel", False),
+        ("ktransformers@0.7.2", "kt_kernel", True),
+        ("ktransformers@0.7.2", "ktransformers", False),
+        ("litgpt", "hf", False),
+        ("transformers", "hf", True),
+    ],
+)
+def test_a_release_reads_dialects_and_formats(spec: str, thing: str, *, read: bool) -> None:
+    """Sources: ktransformers' archive and kt-kernel, vLLM 0.33.0 (GGUF moved to a plugin), the loaders' own file globs."""
+    assert release(spec).reads(thing) is read

@@ -133,9 +133,7 @@ def predict(case: Case) -> Prediction | str:
     if case.plain is None or case.config is None:
         return case.unexpanded
     contract = case.contract
-    if case.checkpoint.format == "gguf":
-        return f"what {release.loader.says} does with each tensor of a GGUF file is not recorded"
-    if contract is None:
+    if contract is None or not contract.families or case.checkpoint.format == "gguf":
         return f"what {release.loader.says} does with each tensor is not recorded"
     plan = case.plan or Plan()
     architecture = next(iter(case.config.architectures), "")
