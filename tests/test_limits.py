@@ -127,7 +127,7 @@ def test_experts_of_a_model_without() -> None:
 @pytest.mark.parametrize(
     ("plan", "loader", "lines"),
     [
-        (Plan(tp=2), "ktransformers", ["ktransformers 0.5 cuts no matrices: tp must be 1"]),
+        (Plan(tp=2), "ktransformers@0.5", ["ktransformers 0.5 cuts no matrices: tp must be 1"]),
         (Plan(tp=4), None, []),
         # 256 rows are padded to 64s in vLLM, to three times 64 in SGLang.
         (

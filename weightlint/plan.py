@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 MAX_RANKS = 1_000_000
 """Processes of one plan: twenty times the largest training run that was ever published."""
 
-PLACEMENTS = ("linear", "round_robin")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
