@@ -24,6 +24,17 @@ class Blob(Protocol):
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes [start, stop); fewer when the file ends before."""
 
+    @property
+    def version(self) -> str:
+        """Return a text that changes when the file does, "" where nothing tells."""
+
+    def read_into(self, buffer: memoryview, start: int) -> int:
+        """Fill a buffer of bytes from `start` on; return how many there were.
+
+        Raises:
+            OSError: the bytes cannot be read.
+        """
+
 
 class Store(Protocol):
     """A folder of files."""
@@ -63,6 +74,17 @@ class MemoryBlob:
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes [start, stop)."""
         return self.data[start:stop]
+
+    @property
+    def version(self) -> str:
+        """Return "": what is in memory has no date."""
+        return ""
+
+    def read_into(self, buffer: memoryview, start: int) -> int:
+        """Fill a buffer of bytes from `start` on; return how many there were."""
+        part = self.data[start : start + len(buffer)]
+        buffer[: len(part)] = part
+        return len(part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,22 @@ class LocalBlob:
             start += len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
+    @property
+    def version(self) -> str:
+        """Return size, time of the last change in nanoseconds, device and inode."""
+        state = os.fstat(self.descriptor)
+        return f"{state.st_size}-{state.st_mtime_ns}-{state.st_dev}-{state.st_ino}"
+
+    def read_into(self, buffer: memoryview, start: int) -> int:
+        """Fill a buffer of bytes from `start` on; return how many there were."""
+        at = 0
+        while at < len(buffer):
+            got = os.preadv(self.descriptor, [buffer[at:]], start + at)
+            if not got:
+                break
+            at += got
+        return at
+
 
 @dataclass(frozen=True, slots=True)
 class LocalStore:

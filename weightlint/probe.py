@@ -1,0 +1,127 @@
+"""What to measure on bytes, and what was measured: jobs, rows, and the protocols of probe and runner.
+
+A job is a run of bytes of one file, a row what one pass over them gave. Both are plain values that can be sent to
+another process or machine and written as JSON. Knows nothing of numpy, threads or clusters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+class Span(NamedTuple):
+    """The bytes [start, stop) of a file that hold one tensor.
+
+    `dtype` is the house's spelling, None for bytes that are only hashed: the header
+    and the padding between tensors. `role` tells what may stand there: `weight`, `scale`, `signed scale` or
+    `other`. `slices` is the number of equal parts that are hashed apart: the experts that are stacked in it.
+    """
+
+    name: str
+    dtype: str | None
+    start: int
+    stop: int
+    role: str = "weight"
+    slices: int = 1
+
+
+class Crc(NamedTuple):
+    """The bytes [start, stop) of a ZIP record and the CRC-32 that the archive gives for them."""
+
+    name: str
+    start: int
+    stop: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """The bytes [start, stop) of one file of `size` bytes, and what to find out about them.
+
+    Spans are in the order of the file and do not overlap. `algorithms` hash the whole run of bytes; `prints` are xxh3
+    hashes of 128 bits, one for each slice of a span.
+    """
+
+    file: str
+    size: int
+    start: int
+    stop: int
+    spans: tuple[Span, ...]
+    crcs: tuple[Crc, ...] = ()
+    algorithms: tuple[str, ...] = ()
+    prints: bool = False
+    values: bool = True
+
+    @property
+    def key(self) -> str:
+        """Return what tells this job from the others of a run."""
+        return f"{self.file}:{self.start}-{self.stop}"
+
+
+class Spot(NamedTuple):
+    """One place where a value is wrong: `offset` is its byte in the file, `what` the kind of wrong."""
+
+    what: str
+    offset: int
+
+
+class Stats(NamedTuple):
+    """What one tensor's bytes hold. `counts` are wrong values by kind, `spots` the first places of each.
+
+    `absmax` is the largest finite magnitude, of a block type that of its scales, and `peak` its byte in the file.
+    `squares` sums the squares of `sampled` values, `median` is that of the block scales to a power of two.
+    `prints` are hashes of the slices, `sample` is one of a sample of the bytes.
+    """
+
+    absmax: float = 0.0
+    peak: int = 0
+    squares: float = 0.0
+    sampled: int = 0
+    median: float = 0.0
+    counts: dict[str, int] = {}
+    spots: tuple[Spot, ...] = ()
+    sample: str = ""
+    prints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What one pass over a job's bytes gave.
+
+    `version` changes when the file does. `stats` has one entry for each span of the job, `zeros` runs of at least a page
+    of zero bytes as [start, stop), `crcs` the records whose checksum is another one, `errors` what could not be read:
+    offset, bytes wanted, bytes got, why. `node` is the machine.
+    """
+
+    key: str
+    version: str
+    read: int
+    seconds: float
+    digests: dict[str, str] = field(default_factory=dict)
+    stats: tuple[Stats, ...] = ()
+    zeros: tuple[tuple[int, int], ...] = ()
+    crcs: tuple[str, ...] = ()
+    errors: tuple[tuple[int, int, int, str], ...] = ()
+    node: str = ""
+
+
+class Probe(Protocol):
+    """Something that can be measured on bytes; it can be sent to another process."""
+
+    def __call__(self, job: Job, told: Callable[[int], None], /) -> Row:
+        """Read the bytes of a job once, telling how many have been read since the last call."""
+
+
+class Runner(Protocol):
+    """A way of getting jobs done."""
+
+    @property
+    def name(self) -> str:
+        """Return the public name."""
+
+    def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+        """Yield the row of each job, in the order in which they are done."""
