@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from weightlint.schema import Schema
     from weightlint.spelling import Spelling
     from weightlint.spread import Spread
+    from weightlint.verifying.tally import Tally
     from weightlint.wording import Wording
 
 
@@ -58,8 +59,8 @@ class Case:
     `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
     run, `lapses` are what does not add up between the ranks of a checkpoint that is cut. `beside` are the keys of a GGUF file that is held against a config.
-    `aged` is what only the age of the loader's release explains, by the first release without it. `told` are
-    the findings of the rules that have spoken.
+    `aged` is what only the age of the loader's release explains, by the first release without it. `tally` is what
+    was seen of the bytes, None where nobody asked. `told` are the findings of the rules that have spoken.
     """
 
     checkpoint: Checkpoint
@@ -79,6 +80,7 @@ class Case:
     lapses: tuple[Lapse, ...] = ()
     ledger: Ledger = field(default_factory=Ledger)
     aged: Mapping[str, Objections] = field(default_factory=dict)
+    tally: Tally | None = None
     told: list[Finding] = field(default_factory=list)
 
     @property
@@ -113,6 +115,21 @@ class Case:
 
         return predict(self)
 
+    @property
+    def seen(self) -> Tally:
+        """What was seen of the bytes; only for rules that need `BYTES`."""
+        if self.tally is None:
+            message = "a rule without Need.BYTES asked for the bytes"
+            raise AssertionError(message)
+        return self.tally
+
+    @cached_property
+    def damaged(self) -> frozenset[tuple[str, str]]:
+        """File and name of the tensors whose bytes are known to be others than written down."""
+        from weightlint.verifying.damage import damaged
+
+        return damaged(self.seen)
+
     def refit(self) -> Refit | None:
         """Find the config field that, with another value, would explain most of the ledger."""
         from weightlint.refit import refit
@@ -126,7 +143,7 @@ class Case:
     @property
     def unasked(self) -> frozenset[Need]:
         """What the user has not asked for: rules that need it are not even skipped."""
-        given = {Need.PLAN: self.plan, Need.LOADER: self.loader}
+        given = {Need.PLAN: self.plan, Need.LOADER: self.loader, Need.BYTES: self.tally}
         out = frozenset(need for need, value in given.items() if value is None)
         if self.loader is not None and self.loader.loader.name == "llama_cpp":
             # the schemas of GGUF files are themselves what this loader does with each tensor

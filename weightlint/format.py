@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from weightlint.drawer import Drawer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from weightlint.checkpoint import Checkpoint
     from weightlint.index import Fault, Header, Index
+    from weightlint.probe import Crc
     from weightlint.store import Blob, Store
     from weightlint.weight_map import WeightMap
 
@@ -90,6 +91,14 @@ class Bundle(Protocol):
             UsageError: it cannot be read.
             OSError: the bytes cannot be read.
         """
+
+
+@runtime_checkable
+class Checksummed(Protocol):
+    """A format that keeps checksums of its own."""
+
+    def checksums(self, blob: Blob) -> Iterable[Crc]:
+        """Yield the runs of bytes and their CRC-32; nothing where the file has none or is damaged."""
 
 
 @dataclass(frozen=True, slots=True)

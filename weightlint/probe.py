@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 class Span(NamedTuple):
     """The bytes [start, stop) of a file that hold one tensor.
 
-    `dtype` is the house's spelling, None for bytes that are only hashed: the header
-    and the padding between tensors. `role` tells what may stand there: `weight`, `scale`, `signed scale` or
-    `other`. `slices` is the number of equal parts that are hashed apart: the experts that are stacked in it.
+    `dtype` is the house's spelling, None for bytes that are only hashed: the header and the padding between
+    tensors. `scale` tells of scales that no quantiser writes negative. `unit` are the bytes that are never cut: a
+    number, a block, a row that begins with a scale of its own. `slices` is the number of equal parts that are
+    hashed apart: the experts that are stacked in it. `prints` are the hashes that a manifest gives for them.
     """
 
     name: str
     dtype: str | None
     start: int
     stop: int
-    role: str = "weight"
+    shape: tuple[int, ...] = ()
+    scale: bool = False
+    unit: int = 1
     slices: int = 1
+    prints: tuple[str, ...] = ()
 
 
 class Crc(NamedTuple):
@@ -38,28 +42,38 @@ class Crc(NamedTuple):
     crc: int
 
 
+class Hash(NamedTuple):
+    """The bytes [start, stop) that are to be hashed, by a name that hashlib knows or `git-sha1`."""
+
+    algorithm: str
+    start: int
+    stop: int
+
+    @property
+    def key(self) -> str:
+        """Return what tells this hash from the others of a file."""
+        return f"{self.algorithm}:{self.start}-{self.stop}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """The bytes [start, stop) of one file of `size` bytes, and what to find out about them.
 
-    Spans are in the order of the file and do not overlap. `algorithms` hash the whole run of bytes; `prints` are xxh3
-    hashes of 128 bits, one for each slice of a span.
+    `key` tells it from every other job, of this run or another. Spans are in the order of the file and do not
+    overlap. `prints` asks for xxh3 hashes of 128 bits, one for each
+    slice of a span; `values` for a look at the numbers.
     """
 
+    key: str
     file: str
     size: int
     start: int
     stop: int
     spans: tuple[Span, ...]
     crcs: tuple[Crc, ...] = ()
-    algorithms: tuple[str, ...] = ()
+    hashes: tuple[Hash, ...] = ()
     prints: bool = False
     values: bool = True
-
-    @property
-    def key(self) -> str:
-        """Return what tells this job from the others of a run."""
-        return f"{self.file}:{self.start}-{self.stop}"
 
 
 class Spot(NamedTuple):
@@ -74,7 +88,7 @@ class Stats(NamedTuple):
 
     `absmax` is the largest finite magnitude, of a block type that of its scales, and `peak` its byte in the file.
     `squares` sums the squares of `sampled` values, `median` is that of the block scales to a power of two.
-    `prints` are hashes of the slices, `sample` is one of a sample of the bytes.
+    `prints` are hashes of the slices, `samples` hashes of a sample of each.
     """
 
     absmax: float = 0.0
@@ -84,7 +98,7 @@ class Stats(NamedTuple):
     median: float = 0.0
     counts: dict[str, int] = {}
     spots: tuple[Spot, ...] = ()
-    sample: str = ""
+    samples: tuple[str, ...] = ()
     prints: tuple[str, ...] = ()
 
 
@@ -92,7 +106,7 @@ class Stats(NamedTuple):
 class Row:
     """What one pass over a job's bytes gave.
 
-    `version` changes when the file does. `stats` has one entry for each span of the job, `zeros` runs of at least a page
+    `version` changes when the file does. `digests` are by the key of their hash. `stats` has one entry for each span of the job, `zeros` runs of at least a page
     of zero bytes as [start, stop), `crcs` the records whose checksum is another one, `errors` what could not be read:
     offset, bytes wanted, bytes got, why. `node` is the machine.
     """

@@ -28,6 +28,7 @@ class Need(StrEnum):
     PLAN = "a plan"
     LOADER = "a loader"
     PREDICTION = "a contract of the loader for this model"
+    BYTES = "bytes that were read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from weightlint.format import OneModel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from weightlint.format import Format
     from weightlint.index import Header
+    from weightlint.probe import Crc
     from weightlint.store import Blob
 
 
@@ -29,6 +32,12 @@ class Torch(OneModel):
         from weightlint.torch_files.reader import read
 
         return read(blob, path)
+
+    def checksums(self, blob: Blob) -> Iterable[Crc]:
+        """Yield the records of a ZIP archive and their CRC-32, which torch.load does not compare."""
+        from weightlint.torch_files.checksums import checksums
+
+        return checksums(blob)
 
 
 FORMAT: Format = Torch()

@@ -1,0 +1,101 @@
+"""Bytes that are not those that were published, written down or checksummed.
+
+Checks: every file against the hashes that lie on disk (names of Hugging Face blobs, download metadata, git-LFS pointers,
+SHA256SUMS and the like), that were given with --against, or that are in a manifest of ours; the records of a torch archive against its own
+CRC-32.
+Matters: downloads are damaged with the right size and a sound header (vLLM PR #53537, huggingface_hub #3643), and no loader
+compares a hash; torch.load does not look at the CRC-32 that its own files carry.
+Example: `model-00003-of-000163.safetensors is not the file that its name in the Hugging Face cache stands for`.
+Cure: download the file again; with a manifest only the named byte ranges.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.finding import Level, Place, counted, printable
+from weightlint.format import format_of
+from weightlint.index import FaultKind
+from weightlint.names import patterns
+from weightlint.rule import Need, Rule
+from weightlint.verifying.advice import judge
+from weightlint.verifying.damage import damage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.case import Case
+    from weightlint.finding import Finding
+    from weightlint.verifying.damage import Damage
+
+MAX_RANGES = 8
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Tell of files whose bytes somebody contradicts, each once."""
+    torn = {fault.file for fault in case.faults(FaultKind.TORN, FaultKind.FOREIGN)}
+    for file in dict.fromkeys(job.file for job, _ in case.seen.entries()):
+        hurt = damage(case.seen, file)
+        _, bad = judge(case.seen, file)
+        if hurt.pieces:
+            yield _by_manifest(file, hurt)
+        elif bad and not (file in torn and bad[0][0].size is not None):
+            digest, found = bad[0]
+            yield _by_digest(file, digest.origin, digest.value or "", found, [it.origin for it, _ in bad[1:]])
+        elif hurt.records:
+            yield _by_crc(file, hurt)
+
+
+def _by_manifest(file: str, hurt: Damage) -> Finding:
+    names = [name for name in dict.fromkeys(span.name for span, _ in hurt.pieces) if name]
+    ranges = ", ".join(f"{start:,} to {stop:,}" for start, stop in hurt.ranges[:MAX_RANGES])
+    more = f" and {len(hurt.ranges) - MAX_RANGES:,} more" if len(hurt.ranges) > MAX_RANGES else ""
+    other = hurt.beside if format_of(file) is not None else "its bytes"
+    what = f"{counted(len(names), 'tensor')}{hurt.experts}" if names else ""
+    what = f"{what} and {other}" if what and other else what or other
+    return RULE.finding(
+        f"{printable(file)} differs from the manifest in {what}: bytes {ranges}{more}{hurt.values}",
+        place=Place(tensors=tuple(patterns(names)), files=(file,)),
+        count=max(1, len(names)),
+        unit="tensor" if names else "file",
+        cure=f"download these bytes of {file} again (a range request takes the first and the last byte), or the whole file",
+    )
+
+
+def _by_digest(file: str, origin: str, value: str, found: str, others: list[str]) -> Finding:
+    more = f", nor what {' and '.join(others[:2])} says" if others else ""
+    weights = format_of(file) is not None
+    return RULE.finding(
+        f"{printable(file)} is not what {printable(origin)} says{printable(more)}",
+        level=Level.ERROR if weights else Level.WARNING,
+        place=Place(files=(file,)),
+        unit="file",
+        expected=value or None,
+        found=found,
+        cure=f"download {file} again"
+        if weights
+        else f"if you have not edited {file} yourself, download it again",
+    )
+
+
+def _by_crc(file: str, hurt: Damage) -> Finding:
+    named = ", ".join(printable(record, limit=60) for record in hurt.records[:3])
+    names = [span.name for span in hurt.spans]
+    return RULE.finding(
+        f"{printable(file)}: the CRC-32 of {counted(len(hurt.records), 'record')} ({named}) is not what the archive says",
+        place=Place(tensors=tuple(patterns(names)), files=(file,)),
+        count=max(1, len(names)),
+        unit="tensor" if names else "file",
+        cure=f"download {file} again",
+    )
+
+
+RULE = Rule(
+    code="WL705",
+    name="hash-mismatch",
+    level=Level.ERROR,
+    page=__doc__,
+    check=check,
+    needs=frozenset({Need.BYTES}),
+    turn=40,
+)

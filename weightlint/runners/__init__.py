@@ -1,0 +1,1 @@
+"""Drawer: one file per way of getting jobs done."""

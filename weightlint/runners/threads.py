@@ -1,0 +1,51 @@
+"""Threads of this process: hashing, reading and numpy let each other run."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from weightlint.probe import Job, Probe, Row, Runner
+
+
+class StoppedError(Exception):
+    """The run was told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Runs jobs in `workers` threads, one for each core where that is not said; the largest begin first."""
+
+    workers: int | None = None
+    name: str = "threads"
+    says: str = "threads of this process, one for each core"
+
+    def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+        """Yield the row of each job as it is done; where the caller turns away, what runs is stopped."""
+        stop = Event()
+
+        def tell(read: int) -> None:
+            if stop.is_set():
+                raise StoppedError
+            told(read)
+
+        queue = sorted(jobs, key=lambda job: job.start - job.stop)
+        with ThreadPoolExecutor(self.workers or os.cpu_count() or 1) as pool:
+            pending = {pool.submit(probe, job, tell) for job in queue}
+            try:
+                while pending:
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            finally:
+                stop.set()
+                for future in pending:
+                    future.cancel()
+
+
+RUNNER: Runner = Threads()

@@ -1,0 +1,73 @@
+"""The bytes of a job in chunks that stay in cache, each read once into one buffer; a chunk never cuts a unit."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weightlint.probe import Job
+    from weightlint.scanning.number import Bytes
+    from weightlint.store import Blob
+
+CHUNK = 1 << 18
+"""Bytes of a chunk: it is read, hashed and looked at before it leaves the second cache of a core."""
+
+STEP = 1 << 16
+"""Bytes that are left out after one that cannot be read: a disk fails by sectors, a network file system by pages."""
+
+
+class Chunk(NamedTuple):
+    """The next bytes of a file, or why they could not be had: then `data` is empty.
+
+    `wanted` is how many were asked for.
+    """
+
+    offset: int
+    wanted: int
+    data: Bytes
+    why: str = ""
+
+
+def chunks(blob: Blob, job: Job) -> Iterator[Chunk]:
+    """Yield the bytes of a job; `data` is overwritten by the next chunk."""
+    buffer = np.empty(CHUNK, np.uint8)
+    starts = [span.start for span in job.spans]
+    at = job.start
+    while at < job.stop:
+        end = _end(job, starts, at)
+        if end - at > len(buffer):
+            buffer = np.empty(end - at, np.uint8)
+        yield (chunk := _read(blob, buffer, at, end - at))
+        if not chunk.why:
+            at = end
+        elif len(chunk.data) or "ends" in chunk.why:
+            return
+        else:
+            at = min(end, at + STEP)
+
+
+def _end(job: Job, starts: list[int], at: int) -> int:
+    """Return where the chunk that begins at `at` ends: not within a unit, unless one is larger than a chunk."""
+    end = min(at + CHUNK, job.stop)
+    place = bisect_right(starts, end) - 1
+    if place < 0:
+        return end
+    span = job.spans[place]
+    if not span.start < end < span.stop:
+        return end
+    whole = end - (end - span.start) % span.unit
+    return whole if whole > at else min(span.stop, whole + span.unit)
+
+
+def _read(blob: Blob, buffer: Bytes, at: int, wanted: int) -> Chunk:
+    view = buffer[:wanted]
+    try:
+        got = blob.read_into(view.data, at)
+    except OSError as error:
+        return Chunk(at, wanted, view[:0], error.strerror or str(error) or type(error).__name__)
+    return Chunk(at, wanted, view[:got], "" if got == wanted else "the file ends")

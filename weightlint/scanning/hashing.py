@@ -1,0 +1,90 @@
+"""Hashes of runs of bytes, fed with whatever chunk comes: of a file or a part of it, of slices, CRC-32."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from typing import TYPE_CHECKING
+
+from weightlint.digest import GIT_SHA1
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from weightlint.probe import Crc, Hash, Job, Span
+    from weightlint.scanning.number import Bytes
+
+
+class Runs:
+    """The hashes and checksums that a job asks for, each over its own run of bytes."""
+
+    def __init__(self, job: Job) -> None:
+        self._hashes = [(hash_, _begun(hash_)) for hash_ in job.hashes]
+        self._crcs = sorted(job.crcs, key=lambda crc: crc.start)
+        self._sums: dict[Crc, int] = {}
+
+    def feed(self, data: Bytes, offset: int) -> None:
+        """Take the next bytes; `offset` is that of the first one in the file."""
+        end = offset + len(data)
+        for hash_, state in self._hashes:
+            if hash_.start < end and offset < hash_.stop:
+                state.update(data[max(0, hash_.start - offset) : hash_.stop - offset])
+        while self._crcs and self._crcs[0].stop <= offset:
+            self._crcs.pop(0)
+        for crc in self._crcs:
+            if crc.start >= end:
+                break
+            part = data[max(0, crc.start - offset) : crc.stop - offset]
+            self._sums[crc] = zlib.crc32(part, self._sums.get(crc, 0))
+
+    def digests(self) -> dict[str, str]:
+        """Return the hashes in hex, by key."""
+        return {hash_.key: state.hexdigest() for hash_, state in self._hashes}
+
+    def broken(self) -> tuple[str, ...]:
+        """Return the names of the records whose checksum is not what the archive says."""
+        return tuple(crc.name for crc, value in self._sums.items() if value != crc.crc)
+
+
+def _begun(hash_: Hash) -> Any:
+    if hash_.algorithm == GIT_SHA1:
+        # the object id of git is no secret, nor is anything else here
+        state = hashlib.sha1(usedforsecurity=False)
+        state.update(b"blob %d\0" % (hash_.stop - hash_.start))
+        return state
+    if hash_.algorithm == "blake3":
+        from blake3 import blake3
+
+        return blake3()
+    return hashlib.new(hash_.algorithm, usedforsecurity=False)
+
+
+class Prints:
+    """xxh3 hashes of 128 bits of the slices of one span."""
+
+    def __init__(self, span: Span) -> None:
+        import xxhash
+
+        self._new = xxhash.xxh3_128
+        self._slice = (span.stop - span.start) // span.slices
+        self._left = self._slice
+        self._state = self._new()
+        self._done: list[str] = []
+
+    def feed(self, data: Bytes) -> None:
+        """Take the next bytes of the span."""
+        while len(data) >= self._left > 0:
+            self._state.update(data[: self._left])
+            data = data[self._left :]
+            self._done.append(self._state.hexdigest())
+            self._state, self._left = self._new(), self._slice
+        if len(data):
+            self._state.update(data)
+            self._left -= len(data)
+
+    def close(self) -> Sequence[str]:
+        """Return the hash of each slice; a last one that ended early counts as well."""
+        if not self._done or self._left < self._slice:
+            self._done.append(self._state.hexdigest())
+        return self._done

@@ -1,0 +1,1 @@
+"""What the bytes of a checkpoint are to be held against: jobs, truths, manifests, and the tally of what was seen."""

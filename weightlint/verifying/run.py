@@ -1,0 +1,93 @@
+"""The way through a verification: jobs, what is known already, the runner, the tally."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from weightlint.probe import Job
+from weightlint.scanning.scan import Scan
+from weightlint.verifying.copies import suspects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from weightlint.probe import Probe, Row, Runner
+    from weightlint.store import Store
+    from weightlint.verifying.tally import Tally
+
+EVERY = 15.0
+"""Seconds between two savings of what was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ears:
+    """Who is told how a run goes: `begun` of the bytes to read, `read` of each chunk, `saved` of a tally to keep."""
+
+    begun: Callable[[int], None] = lambda total: None
+    read: Callable[[int], None] = lambda count: None
+    saved: Callable[[Tally], None] = lambda tally: None
+
+
+def known(tally: Tally, rows: Iterable[Row], store: Store) -> Tally:
+    """Return a tally with rows of an earlier run, as far as their files have not changed since."""
+    versions: dict[str, str] = {}
+    kept = dict(tally.rows)
+    for row in rows:
+        job = tally.jobs.get(row.key)
+        if job is None or row.errors or not row.version:
+            continue
+        if job.file not in versions:
+            versions[job.file] = _version(store, job.file)
+        if versions[job.file] == row.version:
+            kept[row.key] = row
+    return replace(tally, rows=kept)
+
+
+def _version(store: Store, file: str) -> str:
+    try:
+        with store.open(file) as blob:
+            return blob.version
+    except OSError:
+        return ""
+
+
+def run(tally: Tally, jobs: Iterable[Job], runner: Runner, store: Store, ears: Ears) -> tuple[Tally, bool]:
+    """Do jobs of a tally; return it with their rows, and whether all of them were done.
+
+    Ctrl-C ends the run, what was seen until then stays.
+    """
+    probe, rows = Scan(store), dict(tally.rows)
+    left = [job for job in jobs if job.key not in rows]
+    ears.begun(sum(job.stop - job.start for job in left))
+    saved = time.monotonic()
+    try:
+        for row in runner.run(left, probe, ears.read):
+            rows[row.key] = row
+            if time.monotonic() - saved > EVERY:
+                ears.saved(replace(tally, rows=rows))
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        return replace(tally, rows=rows), False
+    finally:
+        ears.saved(replace(tally, rows=rows))
+    return _confirmed(replace(tally, rows=rows), probe), True
+
+
+def _confirmed(tally: Tally, probe: Probe) -> Tally:
+    """Read again the tensors whose samples are equal, and keep the hashes of all their bytes."""
+    rows = dict(tally.rows)
+    for job in suspects(tally):
+        whole = rows[job.key]
+        seen = {span: stats.prints for span, stats in zip(job.spans, probe(job, _unheard).stats, strict=True)}
+        stats = tuple(
+            each._replace(prints=seen.get(span, each.prints))
+            for span, each in zip(tally.jobs[job.key].spans, whole.stats, strict=True)
+        )
+        rows[job.key] = replace(whole, stats=stats)
+    return replace(tally, rows=rows)
+
+
+def _unheard(count: int) -> None:
+    """Tell nobody of bytes that are read a second time."""
