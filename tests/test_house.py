@@ -31,6 +31,7 @@ DRAWERS = (
     "outputs",
     "stores",
     "runners",
+    "digests",
 )
 HEAVY = {"torch", "numpy", "gguf", "safetensors", "jsonschema", "rich", "fsspec", "ray", "transformers"}
 LONG = {

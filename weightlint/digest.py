@@ -7,7 +7,7 @@ checkpoint's files. Knows nothing of how bytes are read and hashed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from weightlint.drawer import Drawer
 
@@ -22,13 +22,33 @@ GIT_SHA1 = "git-sha1"
 """sha1 over `blob <size>\\0` and the bytes, git's name for small files."""
 
 
+STRENGTH = (
+    "sha512",
+    "sha384",
+    "blake2b",
+    "sha256",
+    "blake3",
+    "sha224",
+    "sha1",
+    GIT_SHA1,
+    "md5",
+    "xxh3",
+    "xxh64",
+)
+"""Algorithms, the one that proves most first. hashlib has no blake3 and no xxh (both 64 bits, seed 0)."""
+
+ALL_TENSORS = "*"
+"""The bytes of all tensors one after the other in the order of the header, without padding between them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """The hash of one file's bytes, or of the bytes [start, stop) of it.
+    """The hash of one file's bytes, of the bytes [start, stop) of it, or of one tensor in it.
 
-    `file` is a path as the checkpoint's index has it. `algorithm` is a name that hashlib knows, or `git-sha1`;
-    `value` lower-case hex, None where only the size in bytes is known. `origin` is what says so, in words for a
-    message: `the name of its blob in the Hugging Face cache`. `commit` is the revision it is of, if told.
+    `file` is a path as the checkpoint's index has it. `algorithm` is one of `STRENGTH`; `value` lower-case hex, None
+    where only the size in bytes is known. `tensor` is a tensor's name or `ALL_TENSORS`. `origin` is what says so, in
+    words that follow `from`: `blob names of the Hugging Face cache`. `commit` is the revision it is of, if told.
+    `doubt` says why another hash need not be a fault: the file was changed after this was written.
     """
 
     file: str
@@ -37,8 +57,21 @@ class Digest:
     size: int | None = None
     start: int = 0
     stop: int | None = None
+    tensor: str | None = None
     origin: str
     commit: str | None = None
+    doubt: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether it is of the whole file."""
+        return self.tensor is None and self.stop is None and not self.start
+
+
+class Remark(NamedTuple):
+    """What a source had to leave aside and why, as one sentence for the report."""
+
+    text: str
 
 
 class Source(Protocol):
@@ -52,16 +85,25 @@ class Source(Protocol):
     def says(self) -> str:
         """Return what it is, in a few words."""
 
-    def find(self, store: Store, files: Sequence[str]) -> Iterable[Digest]:
+    def find(self, store: Store, files: Sequence[str]) -> Iterable[Digest | Remark]:
         """Yield what lies beside or around these files of a folder and says something of them.
 
-        What cannot be read or trusted says nothing: a source is silent, it never raises.
+        Digests of other files of the folder may come as well. What cannot be read or trusted says nothing: a
+        source is silent or remarks on it, it never raises.
         """
 
-    def claims(self, path: Path, head: bytes) -> bool:
-        """Tell by name and first bytes whether a file or folder that the user gives is of this kind."""
 
-    def read(self, path: Path, files: Sequence[str]) -> Iterable[Digest]:
+@runtime_checkable
+class Listed(Source, Protocol):
+    """A source that the user can name himself, as a file or folder."""
+
+    def claims(self, path: Path, head: bytes) -> bool:
+        """Tell by name and first bytes (up to 4,096) whether a file is of this kind.
+
+        `head` is empty for a folder: what lies in it is found by `find`, what it is itself is claimed here.
+        """
+
+    def read(self, path: Path, files: Sequence[str]) -> Iterable[Digest | Remark]:
         """Yield what a file or folder that the user gives says of these files.
 
         Raises:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from weightlint import lfs_pointer
 from weightlint.finding import printable
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ HEAD = 4096
 
 AGAIN = "download the file again"
 
-_LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\s")
-_OID = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
-_SIZE = re.compile(rb"^size (\d{1,20})\r?$", re.MULTILINE)
 _JSON_ERROR = re.compile(rb'\{\s*"(?:error|message|detail|code)"\s*:\s*"?([^"}]{1,100})')
 _PAGE = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")
 _REFUSALS = (
@@ -73,8 +71,9 @@ def recognise(head: bytes, size: int, *, wanted: str) -> Guess | None:
     """
     if not size:
         return Guess("an empty file (0 bytes)", AGAIN)
-    if _LFS.match(head):
-        return _pointer(head)
+    pointer = lfs_pointer.parse(head)
+    if pointer is not None:
+        return _pointer(pointer)
     for magic, what, cure in _MAGICS:
         if head.startswith(magic) and not (wanted == "torch" and magic in _TORCH):
             return Guess(what, cure)
@@ -86,10 +85,9 @@ def recognise(head: bytes, size: int, *, wanted: str) -> Guess | None:
     return _text(head, json_is_foreign="JSON" not in wanted)
 
 
-def _pointer(head: bytes) -> Guess:
-    oid, size = _OID.search(head), _SIZE.search(head)
-    named = [f"{int(size[1]):,} bytes"] if size else []
-    named += [f"sha256 {oid[1].decode()}"] if oid else []
+def _pointer(pointer: lfs_pointer.Pointer) -> Guess:
+    named = [f"{pointer.size:,} bytes"] if pointer.size is not None else []
+    named += [f"sha256 {pointer.oid}"] if pointer.oid else []
     real = f" (the real one: {', '.join(named)})" if named else ""
     return Guess(f"a Git LFS pointer{real}", "run `git lfs pull` in the repository")
 

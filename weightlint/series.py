@@ -33,6 +33,12 @@ def numbered(path: str) -> tuple[int, int] | None:
     return (int(match["at"]), int(match["of"])) if match else None
 
 
+def alike(path: str) -> tuple[str, int, str] | None:
+    """Return what all files of a numbered series share, None for a file that stands alone."""
+    match = _SERIES.fullmatch(path)
+    return (match["stem"], int(match["of"]), match["end"]) if match else None
+
+
 def _absent(found: Sequence[re.Match[str]], of: int) -> Iterator[str]:
     numbers = {int(match["at"]) for match in found}
     if len(numbers) >= of or of > MAX_FILES:

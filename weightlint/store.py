@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
 
 class Blob(Protocol):
@@ -58,6 +59,9 @@ class Store(Protocol):
 
     def link(self, path: str) -> str | None:
         """Return where a symbolic link leads, if it leads outside this store."""
+
+    def real(self, path: str = "") -> Path | None:
+        """Return where a file lies in the file system once all links are followed, None if it is not in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,5 +117,10 @@ class MemoryStore:
 
     def link(self, path: str) -> str | None:
         """Return None: memory has no links."""
+        del path
+        return None
+
+    def real(self, path: str = "") -> Path | None:
+        """Return None: memory is no file system."""
         del path
         return None

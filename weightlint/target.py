@@ -15,6 +15,7 @@ from weightlint.errors import UsageError, nearest
 from weightlint.folder import open_files, open_folder
 from weightlint.foreign import HEAD
 from weightlint.format import FORMATS, Bundle, format_of, table_of
+from weightlint.hub_layout import revisions
 from weightlint.ranking.folder import is_rank_file
 from weightlint.saves import last_save, rank_root
 
@@ -86,16 +87,9 @@ def _open_file(store: Store, name: str, *, target: str) -> Checkpoint:
 
 def _revision(folder: Path) -> Path:
     """Step into the snapshot of a Hugging Face cache folder (`models--org--name`)."""
-    inside = folder if folder.name == "snapshots" else folder / "snapshots"
-    revisions = sorted(each for each in inside.iterdir() if each.is_dir()) if inside.is_dir() else []
-    if not revisions or not (inside.parent / "blobs").is_dir():
-        return folder
-    main = inside.parent / "refs" / "main"
-    if main.is_file() and main.stat().st_size <= 100:
-        wanted = main.read_text(errors="replace").strip()
-        revisions = [each for each in revisions if each.name == wanted] or revisions
-    if len(revisions) == 1:
-        return revisions[0]
-    listed = ", ".join(str(revision) for revision in revisions[:5])
-    message = f"{folder} is a cache with {len(revisions)} revisions; name one: {listed}"
+    found = revisions(folder)
+    if len(found) <= 1:
+        return found[0] if found else folder
+    listed = ", ".join(str(revision) for revision in found[:5])
+    message = f"{folder} is a cache with {len(found)} revisions; name one: {listed}"
     raise UsageError(message)

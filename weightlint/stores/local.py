@@ -124,6 +124,13 @@ class LocalStore:
         inside = Path(target).is_relative_to(os.path.realpath(self.root))
         return None if inside or Path(target).parent.name == "blobs" else target
 
+    def real(self, path: str = "") -> Path | None:
+        """Return where a file lies once all links are followed; it need not be there."""
+        try:
+            return Path(os.path.realpath(self.root / path))
+        except (OSError, ValueError):
+            return None
+
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
