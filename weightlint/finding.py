@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from weightlint.profile import Profile
 
 MAX_SHOWN = 400
 """Characters of one text from a file that are ever shown; the rest is counted."""
@@ -63,7 +66,10 @@ class Skip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was looked at. `bytes` is the size of the tensor files, `seconds` wall time."""
+    """What was looked at. `bytes` is the size of the tensor files, `seconds` wall time.
+
+    `read` tells that it was the bytes that were looked at, not the headers; `complete` that all of them were.
+    """
 
     target: str
     arch: str | None = None
@@ -76,28 +82,35 @@ class Facts:
     files: int = 0
     bytes: int = 0
     seconds: float = 0.0
+    read: bool = False
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The result of one run: findings sorted by (code, place), skips and facts."""
+    """The result of one run: findings sorted by (code, place), skips and facts.
+
+    `notes` say what else is worth knowing of it; `profile` is how large the numbers are, where bytes were read.
+    """
 
     findings: tuple[Finding, ...]
     skips: tuple[Skip, ...]
     facts: Facts
     version: str
+    notes: tuple[str, ...] = ()
+    profile: Profile | None = None
 
     def count(self, level: Level) -> int:
         """Return the number of findings of exactly this level."""
         return sum(finding.level is level for finding in self.findings)
 
     def exit_code(self, fail_on: Level = Level.ERROR) -> int:
-        """Return 0 clean, 1 findings at or above `fail_on`, 2 a rule crashed, 3 nothing checked."""
+        """Return 0 clean, 1 findings at or above `fail_on`, 2 a rule crashed, 3 nothing or not all was checked."""
         if any(finding.code == "WL000" for finding in self.findings):
             return 2
         if any(finding.level >= fail_on for finding in self.findings):
             return 1
-        return 0 if self.facts.checked else 3
+        return 0 if self.facts.checked and self.facts.complete else 3
 
 
 class Output(Protocol):

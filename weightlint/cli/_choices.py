@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from weightlint.dialect import Dialect
     from weightlint.finding import Output
     from weightlint.loader import Loader
+    from weightlint.probe import Runner
     from weightlint.rule import Rule
 
 OUTPUTS: Drawer[Output] = Drawer("outputs", "OUTPUT")
 DIALECTS: Drawer[Dialect] = Drawer("dialects", "DIALECT")
 LOADERS: Drawer[Loader] = Drawer("loaders", "LOADER")
 RULES: Drawer[Rule] = Drawer("rules", "RULE")
+RUNNERS: Drawer[Runner] = Drawer("runners", "RUNNER")
 
 
 def selectors(given: Iterable[str]) -> tuple[str, ...]:

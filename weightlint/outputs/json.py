@@ -7,6 +7,7 @@ checkpoint can pass for something else.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from weightlint.finding import Level
@@ -41,7 +42,18 @@ def document(report: Report) -> dict[str, Any]:
         "summary": _summary(report),
         "findings": [_finding(finding) for finding in report.findings],
         "skipped": [{"code": skip.code, "why": skip.why} for skip in report.skips],
+        **_of_bytes(report),
     }
+
+
+def _of_bytes(report: Report) -> dict[str, Any]:
+    """Return what only a report on bytes has."""
+    if not report.facts.read:
+        return {}
+    table: dict[str, Any] = {"complete": report.facts.complete, "notes": [*report.notes]}
+    if report.profile is not None:
+        table["profile"] = asdict(report.profile)
+    return table
 
 
 def _summary(report: Report) -> dict[str, int | float]:

@@ -78,6 +78,8 @@ def lines(report: Report, look: Look) -> Iterator[str]:
             yield f"and {len(more):,} more {more[0].code} {more[0].rule} ({ALL})"
             yield ""
     yield summary(report, look)
+    for note in report.notes:
+        yield from (line[2:] for line in look.wrap(note, hang="      "))
     yield from _skipped(report.skips, look)
 
 
@@ -105,7 +107,8 @@ def summary(report: Report, look: Look) -> str:
     """Say in one line what was checked and how it ended; nothing checked is never `no findings`."""
     facts = report.facts
     if not report.findings:
-        return f"{_scope(facts)}: {look.paint('no findings', GREEN)}" if facts.checked else _scope(facts)
+        sound = facts.checked and facts.complete
+        return f"{_scope(facts)}: {look.paint('no findings', GREEN)}" if sound else _scope(facts)
     levels = (Level.ERROR, Level.WARNING, Level.INFO)
     counts = [
         look.paint(_counted(count, str(level)), COLOURS[level])
@@ -121,6 +124,8 @@ def _scope(facts: Facts) -> str:
     if not facts.checked:
         found = f"{facts.tensors:,}" if facts.tensors else "no"
         return f"nothing was checked: {found} tensors found{files}{size}"
+    if facts.read:
+        return f"{facts.checked:,} of {_counted(facts.tensors, 'tensor')} read{files}{size}"
     against = f"against {printable(facts.arch)}{_details(facts)}" if facts.arch else "without a schema"
     tensors = f"{facts.checked:,} of {_counted(facts.tensors, 'tensor')}"
     return f"{tensors} checked {against}{files}{size}"

@@ -35,7 +35,9 @@ def check(case: Case) -> Iterator[Finding]:
     """Tell of the dead regions of each file, together."""
     by_file: dict[str, list[Dead]] = {}
     for job, row in case.seen.entries():
-        found = [it for it in dead(job, row) if any((job.file, span.name) not in case.damaged for span in it.spans)]
+        found = [
+            it for it in dead(job, row) if any((job.file, span.name) not in case.damaged for span in it.spans)
+        ]
         by_file.setdefault(job.file, []).extend(found)
     for file, regions in by_file.items():
         if regions:

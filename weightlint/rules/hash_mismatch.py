@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.digest import ALL_TENSORS
 from weightlint.finding import Level, Place, counted, printable
 from weightlint.format import format_of
 from weightlint.index import FaultKind
@@ -22,9 +23,10 @@ from weightlint.verifying.advice import judge
 from weightlint.verifying.damage import damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from weightlint.case import Case
+    from weightlint.digest import Digest
     from weightlint.finding import Finding
     from weightlint.verifying.damage import Damage
 
@@ -40,8 +42,7 @@ def check(case: Case) -> Iterator[Finding]:
         if hurt.pieces:
             yield _by_manifest(file, hurt)
         elif bad and not (file in torn and bad[0][0].size is not None):
-            digest, found = bad[0]
-            yield _by_digest(file, digest.origin, digest.value or "", found, [it.origin for it, _ in bad[1:]])
+            yield _by_digest(file, bad)
         elif hurt.records:
             yield _by_crc(file, hurt)
 
@@ -62,19 +63,25 @@ def _by_manifest(file: str, hurt: Damage) -> Finding:
     )
 
 
-def _by_digest(file: str, origin: str, value: str, found: str, others: list[str]) -> Finding:
-    more = f", nor what {' and '.join(others[:2])} says" if others else ""
-    weights = format_of(file) is not None
+def _by_digest(file: str, bad: Sequence[tuple[Digest, str]]) -> Finding:
+    digest, found = bad[0]
+    weights = format_of(file) is not None and not digest.doubt
+    names = [it.tensor for it, _ in bad if it.tensor and it.tensor != ALL_TENSORS]
+    others = [it.origin for it, _ in bad if it.origin != digest.origin]
+    more = f", nor that of {' and '.join(dict.fromkeys(others))}" if others else ""
+    doubt = f"; {digest.doubt}" if digest.doubt else ""
+    kind = "size" if digest.size is not None and found.endswith("bytes") else digest.algorithm
     return RULE.finding(
-        f"{printable(file)} is not what {printable(origin)} says{printable(more)}",
+        f"{printable(file)} does not have the {kind} from {printable(digest.origin)}{printable(more)}{printable(doubt)}",
         level=Level.ERROR if weights else Level.WARNING,
-        place=Place(files=(file,)),
-        unit="file",
-        expected=value or None,
+        place=Place(tensors=tuple(patterns(names)), files=(file,)),
+        count=max(1, len(names)),
+        unit="tensor" if names else "file",
+        expected=f"{digest.size:,} bytes" if kind == "size" else digest.value,
         found=found,
         cure=f"download {file} again"
         if weights
-        else f"if you have not edited {file} yourself, download it again",
+        else f"if you have not changed {file} yourself, download it again",
     )
 
 

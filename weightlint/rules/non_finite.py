@@ -52,7 +52,9 @@ def _finding(case: Case, hits: Sequence[Hit]) -> Finding:
     file, span, stats = hits[0]
     files = tuple(dict.fromkeys(file for file, *_ in hits))
     first = next(it for it in stats.spots if it.what in KINDS)
-    counts = " and ".join(f"{stats.counts[kind]:,} {word}" for kind, word in KINDS.items() if stats.counts.get(kind))
+    counts = " and ".join(
+        f"{stats.counts[kind]:,} {word}" for kind, word in KINDS.items() if stats.counts.get(kind)
+    )
     more = f"; {len(hits) - 1:,} more tensors of its kind" if len(hits) > 1 else ""
     return RULE.finding(
         f"{printable(span.name)} has {counts}{_where(span)}; the first is {spot(span, first.offset)} of the tensor"

@@ -57,7 +57,11 @@ def _is_told(case: Case, file: str, span: Span, counts: dict[str, int]) -> bool:
 def _negative(case: Case, hits: Sequence[tuple[str, Span, int, int]]) -> Finding:
     file, span, count, first = hits[0]
     files = tuple(dict.fromkeys(file for file, *_ in hits))
-    where = "values of a scale that is positive by construction" if span.scale else f"scales of its {span.dtype} blocks"
+    where = (
+        "values of a scale that is positive by construction"
+        if span.scale
+        else f"scales of its {span.dtype} blocks"
+    )
     more = f"; {len(hits) - 1:,} more tensors of its kind" if len(hits) > 1 else ""
     return RULE.finding(
         f"{printable(span.name)}: {count:,} of the {where} are negative; no quantiser writes that. The first is "

@@ -57,6 +57,10 @@ def _begun(hash_: Hash) -> Any:
         from blake3 import blake3
 
         return blake3()
+    if hash_.algorithm in {"xxh3", "xxh64"}:
+        import xxhash
+
+        return xxhash.xxh3_64() if hash_.algorithm == "xxh3" else xxhash.xxh64()
     return hashlib.new(hash_.algorithm, usedforsecurity=False)
 
 

@@ -87,7 +87,9 @@ class _Spans:
             span = spans[self._at]
             start, stop = max(span.start, offset), min(span.stop, end)
             if start < stop:
-                watch = self._watches.get(self._at) or self._watches.setdefault(self._at, _Watch(span, self._job))
+                watch = self._watches.get(self._at) or self._watches.setdefault(
+                    self._at, _Watch(span, self._job)
+                )
                 watch.feed(data[start - offset : stop - offset], start)
             if span.stop > end:
                 return

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.probe import Hash
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from weightlint.digest import Digest
-    from weightlint.probe import Job, Row
+    from weightlint.probe import Job, Row, Span
     from weightlint.verifying.tally import Tally
 
 
@@ -20,8 +22,8 @@ def cure(tally: Tally, files: tuple[str, ...]) -> str:
         return f"download {', '.join(wrong[:3])} again: its bytes are not those that were published"
     if judged and all(good for _, good, _ in judged):
         return (
-            f"the file is as it was published ({judged[0][1][0].origin} vouches for it), so downloading it again will not "
-            "help: take another revision, or tell the publisher"
+            f"the file is as it was published, by {judged[0][1][0].origin}, so downloading it again will not help: take "
+            "another revision, or tell the publisher"
         )
     return (
         "compare the file's sha256 with the publisher's (--against FILE) and download it again if it differs; if not, it was "
@@ -30,28 +32,34 @@ def cure(tally: Tally, files: tuple[str, ...]) -> str:
 
 
 def judge(tally: Tally, file: str) -> tuple[list[Digest], list[tuple[Digest, str]]]:
-    """Return what vouches for a file, and what contradicts it with the hash that was found."""
+    """Return what vouches for all bytes of a file, and what contradicts it with the hash or size that was found."""
     good: list[Digest] = []
     bad: list[tuple[Digest, str]] = []
-    found = dict(_found(tally, file))
-    sizes = {job.size for job in tally.jobs.values() if job.file == file}
+    entries = [*of_file(tally, file)]
+    if not entries:
+        return good, bad
+    size = entries[0][0].size
+    found = {key: value for _, row in entries for key, value in row.digests.items()}
+    spans = tuple(span for job, _ in entries for span in job.spans)
     for digest in tally.digest_of(file):
-        size = next(iter(sizes), None)
-        if digest.size is not None and size is not None and digest.size != size:
+        if digest.size not in {None, size}:
             bad.append((digest, f"{size:,} bytes"))
-        elif digest.value is not None and size is not None:
-            stop = size if digest.stop is None else min(digest.stop, size)
-            seen = found.get(f"{digest.algorithm}:{digest.start}-{stop}")
-            if seen is not None:
-                good += [digest] if seen == digest.value else []
-                bad += [] if seen == digest.value else [(digest, seen)]
+            continue
+        place = bytes_of(digest, spans, size)
+        seen = found.get(Hash(digest.algorithm, *place).key) if place and digest.value else None
+        if seen is not None and seen != digest.value:
+            bad.append((digest, seen))
+        elif seen is not None and digest.is_whole:
+            good.append(digest)
     return good, bad
 
 
-def _found(tally: Tally, file: str) -> Iterator[tuple[str, str]]:
-    for job, row in of_file(tally, file):
-        del job
-        yield from row.digests.items()
+def bytes_of(digest: Digest, spans: Sequence[Span], size: int) -> tuple[int, int] | None:
+    """Return the bytes [start, stop) of a file that a digest is of, None where the file has no such bytes."""
+    if digest.tensor is not None:
+        return next(((span.start, span.stop) for span in spans if span.name == digest.tensor), None)
+    stop = size if digest.stop is None else digest.stop
+    return (digest.start, stop) if digest.start <= stop <= size and digest.size in {None, size} else None
 
 
 def of_file(tally: Tally, file: str) -> Iterator[tuple[Job, Row]]:

@@ -48,10 +48,14 @@ class Dead:
 def dead(job: Job, row: Row) -> Iterator[Dead]:
     """Yield the runs of zeros of a job that cannot be meant."""
     for start, stop in row.zeros:
-        hit = [span for span in job.spans if span.start < stop and start < span.stop and span.dtype is not None]
+        hit = [
+            span for span in job.spans if span.start < stop and start < span.stop and span.dtype is not None
+        ]
         weights = [span for span in hit if _may_not_be_zero(span)]
         whole = [span for span in weights if start <= span.start and span.stop <= stop]
-        parts = [span for span in weights if span not in whole and not _is_meant(span, start, stop, row.zeros)]
+        parts = [
+            span for span in weights if span not in whole and not _is_meant(span, start, stop, row.zeros)
+        ]
         if whole or parts:
             yield Dead(job.file, start, stop, (*whole, *parts), len(whole), stop == job.size)
 

@@ -60,7 +60,9 @@ def extremes(tally: Tally) -> Iterator[Extreme]:
 def _block(file: str, span: Span, stats: Stats) -> Iterator[Extreme]:
     far = stats.median > 0 and stats.absmax >= BLOCK_TIMES * stats.median and stats.absmax > 1
     if far or stats.absmax >= BLOCK_LARGE:
-        yield Extreme(file, span, stats, stats.median, "the median of its blocks", stats.absmax >= BLOCK_LARGE)
+        yield Extreme(
+            file, span, stats, stats.median, "the median of its blocks", stats.absmax >= BLOCK_LARGE
+        )
 
 
 def _plain(file: str, span: Span, stats: Stats, usual: Mapping[Template, list[float]]) -> Iterator[Extreme]:

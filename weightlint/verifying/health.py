@@ -52,7 +52,9 @@ def profile(tally: Tally, findings: Iterable[Finding]) -> Profile:
     )
 
 
-def _sorted(table: dict[tuple[Template, str], dict[int | None, _Cell]]) -> Sequence[tuple[tuple[Template, str], dict[int | None, _Cell]]]:
+def _sorted(
+    table: dict[tuple[Template, str], dict[int | None, _Cell]],
+) -> Sequence[tuple[tuple[Template, str], dict[int | None, _Cell]]]:
     return sorted(table.items(), key=lambda item: natural(str(item[0][0])))
 
 

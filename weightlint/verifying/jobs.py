@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from weightlint.format import Checksummed, format_of
 from weightlint.index import Header
 from weightlint.probe import Crc, Hash, Job
+from weightlint.verifying.advice import bytes_of
 from weightlint.verifying.spans import spans
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def jobs(checkpoint: Checkpoint, wanted: Wanted) -> tuple[Job, ...]:
     """Return the jobs of a checkpoint, in the order of its files."""
     store = checkpoint.store
     assert store is not None
-    return tuple(job for file in files_of(checkpoint, wanted) for job in _of_file(store, checkpoint, file, wanted))
+    return tuple(
+        job for file in files_of(checkpoint, wanted) for job in _of_file(store, checkpoint, file, wanted)
+    )
 
 
 def files_of(checkpoint: Checkpoint, wanted: Wanted) -> list[str]:
@@ -95,7 +98,7 @@ def _cut(
     file: str, blob: Blob, found: tuple[Span, ...], crcs: tuple[Crc, ...], wanted: Wanted
 ) -> Iterator[Job]:
     size = blob.size
-    hashes = _hashes(file, size, wanted)
+    hashes = _hashes(file, found, size, wanted)
     whole = bool(hashes or crcs) or (wanted.manifest is not None and file in wanted.manifest.files)
     for start, stop, part in [(0, size, found)] if whole else _runs(found, size):
         yield _keyed(
@@ -117,11 +120,11 @@ def _keyed(**fields: object) -> Job:
     return Job(key=f"{fields['file']}:{fields['start']}-{fields['stop']}:{asked}", **fields)  # type: ignore[arg-type] # the fields of a job, spelt out by the one caller
 
 
-def _hashes(file: str, size: int, wanted: Wanted) -> tuple[Hash, ...]:
+def _hashes(file: str, found: tuple[Span, ...], size: int, wanted: Wanted) -> tuple[Hash, ...]:
     asked = {
-        Hash(digest.algorithm, digest.start, size if digest.stop is None else min(digest.stop, size))
+        Hash(digest.algorithm, *place)
         for digest in wanted.digests.get(file, ())
-        if digest.value is not None and digest.size in {None, size}
+        if digest.value is not None and (place := bytes_of(digest, found, size)) is not None
     }
     listed = wanted.manifest.files.get(file) if wanted.manifest else None
     if wanted.sha256 or (listed is not None and listed.size == size):

@@ -130,7 +130,9 @@ def _listed(path: str, entry: Any) -> Listed:
 
 def _span(name: str, dtype: str | None, shape: list[int], start: int, stop: int, prints: list[str]) -> Span:
     whole = (name, dtype or "", *prints)
-    if not all(isinstance(text, str) for text in whole) or not all(type(n) is int for n in (*shape, start, stop)):
+    if not all(isinstance(text, str) for text in whole) or not all(
+        type(n) is int for n in (*shape, start, stop)
+    ):
         raise _Malformed(f"the piece {name!r} is of other types")
     made = between(start, stop) if dtype is None else tensor(name, dtype, tuple(shape), start, stop)
     return made._replace(prints=tuple(prints))

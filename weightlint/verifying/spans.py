@@ -58,9 +58,7 @@ def between(start: int, stop: int) -> Span:
     return Span("", None, start, stop)
 
 
-def tensor(
-    name: str, stored: str | None, shape: Shape, start: int, stop: int, *, fp8: bool = False
-) -> Span:
+def tensor(name: str, stored: str | None, shape: Shape, start: int, stop: int, *, fp8: bool = False) -> Span:
     """Return the span of one tensor; `fp8` tells that its weight is of eight-bit floats."""
     known = dtype.find(stored or "")
     single = "F8_E8M0" if stored in {"U8", "I8"} and _E8M0.search(name) and len(shape) > 1 else stored

@@ -1,0 +1,47 @@
+"""`weightlint merge`: the parts of a verification as one report."""
+
+from __future__ import annotations
+
+import click
+
+from weightlint.cli._choices import complete_format
+
+
+@click.command("merge", short_help="Put the parts of a verification together.")
+@click.argument("parts", metavar="PART...", nargs=-1, required=True)
+@click.option(
+    "--dtype", metavar="NAME", help="The dtype it will run in: float16 asks whether weights overflow."
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="FORMAT[=FILE]",
+    shell_complete=complete_format,
+    help="Output format, text if none is given: see `weightlint list outputs`.",
+)
+@click.option("--output", metavar="FILE", help="File of the last format; standard output if none.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(("info", "warning", "error")),
+    default="error",
+    help="Lowest level that gives exit code 1; error if none is given.",
+)
+def merge(
+    parts: tuple[str, ...], *, dtype: str | None, formats: tuple[str, ...], output: str | None, fail_on: str
+) -> int:
+    """Put the results of `weightlint verify --part I/N` together and report.
+
+    Exit codes are those of `verify`: 3 where a part is missing.
+    """
+    from weightlint import api
+    from weightlint.cli._reports import destinations, write
+    from weightlint.finding import Level
+
+    places = destinations(formats or ("text",), output)
+    report = api.merge(parts, dtype=dtype)
+    write(report, places)
+    return report.exit_code(Level[fail_on.upper()])
+
+
+COMMAND = merge

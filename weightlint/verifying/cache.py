@@ -1,0 +1,16 @@
+"""Where results are kept from one verification to the next."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def place(target: str) -> Path:
+    """Return the file that keeps the results of a target: below XDG_CACHE_HOME, named by a hash of the target's path."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "weightlint"
+    folder.mkdir(parents=True, exist_ok=True)
+    known = target if "://" in target else os.path.realpath(target)
+    return folder / f"verify-{hashlib.sha256(known.encode(errors='surrogateescape')).hexdigest()[:32]}.json"

@@ -1,0 +1,134 @@
+"""One verification from its target to its tally: what is to be read, what is known already, where results are kept."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weightlint import __version__
+from weightlint.checkpoint import collector_off
+from weightlint.errors import UsageError
+from weightlint.target import open_target
+from weightlint.verifying import manifest as manifests
+from weightlint.verifying import tally as tallies
+from weightlint.verifying.jobs import Wanted, files_of, jobs
+from weightlint.verifying.run import Ears, known, run
+from weightlint.verifying.tally import Tally
+from weightlint.verifying.truths import Truths, gather
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from weightlint.checkpoint import Checkpoint
+    from weightlint.probe import Job, Runner
+    from weightlint.store import Store
+
+OWN = (".weightlint", ".git")
+"""Folders that are never part of a checkpoint."""
+
+
+class Session:
+    """A verification under way; `tally` grows as jobs are done."""
+
+    def __init__(self, checkpoint: Checkpoint, store: Store, tally: Tally, keep: Path | None) -> None:
+        self.checkpoint = checkpoint
+        self.tally = tally
+        self._store = store
+        self._keep = keep
+
+    def read(self, wanted: Iterable[Job], runner: Runner | None, ears: Ears | None) -> bool:
+        """Do these jobs and keep what was seen; return whether all were done."""
+        from weightlint.runners.threads import RUNNER
+
+        ears = replace(ears or Ears(), saved=self._save)
+        self.tally, whole = run(self.tally, wanted, runner or RUNNER, self._store, ears)
+        self._save(self.tally)
+        return whole
+
+    def _save(self, tally: Tally) -> None:
+        """Write a tally whole or not at all."""
+        if self._keep is None:
+            return
+        half = self._keep.with_name(f"{self._keep.name}.half")
+        try:
+            half.write_text(tallies.text(tally, program=__version__), encoding="ascii")
+            half.replace(self._keep)
+        except OSError as error:
+            message = f"cannot keep results in {self._keep}: {error.strerror}"
+            raise UsageError(message) from error
+
+
+def begin(
+    target: str,
+    *,
+    against: Sequence[str] = (),
+    manifest: str | None = None,
+    values: bool = True,
+    prints: bool = False,
+    resume: str | None = None,
+    leave_out: str | None = None,
+) -> Session:
+    """Work out what is to be read of a checkpoint.
+
+    `leave_out` is a file that is about to be written. Raises:
+        UsageError: there is nothing to read, or what is given cannot be used.
+    """
+    with collector_off():
+        checkpoint = open_target(target)
+    store = checkpoint.store
+    if store is None or checkpoint.names_only or checkpoint.format == "snapshot":
+        message = (
+            f"{target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
+        )
+        raise UsageError(message)
+    listed = manifests.read(Path(manifest)) if manifest else None
+    truths = (
+        Truths() if prints else gather(store, _named(store, checkpoint), [Path(each) for each in against])
+    )
+    wanted = Wanted(
+        values=values,
+        prints=prints or listed is not None,
+        sha256=prints,
+        digests=truths.digests,
+        manifest=listed,
+    )
+    if prints:
+        beside = {
+            file: () for file in _named(store, checkpoint) if Path(file).name != Path(leave_out or "").name
+        }
+        wanted = replace(wanted, digests=beside)
+    found = jobs(checkpoint, wanted)
+    tally = Tally(
+        target=target,
+        jobs={job.key: job for job in found},
+        digests=tuple(digest for file in truths.digests.values() for digest in file),
+        notes=_notes(truths, listed, len(files_of(checkpoint, wanted))),
+    )
+    keep = Path(resume) if resume else None
+    if keep is not None and keep.exists():
+        tally = known(tally, tallies.read(keep).rows.values(), store)
+    return Session(checkpoint, store, tally, keep)
+
+
+def _named(store: Store, checkpoint: Checkpoint) -> list[str]:
+    """Return the files whose hashes are asked for: those of the checkpoint and what lies beside them."""
+    return list(dict.fromkeys((*files_of(checkpoint, Wanted()), *_beside(store))))
+
+
+def _beside(store: Store) -> list[str]:
+    with suppress(OSError):
+        return [name for name in store.names() if not name.startswith(".")]
+    return []
+
+
+def _notes(truths: Truths, listed: manifests.Manifest | None, files: int) -> tuple[str, ...]:
+    if listed is not None:
+        return (f"compared with the manifest {listed.path} of {len(listed.files):,} files", *truths.notes)
+    if not truths.digests:
+        return (
+            f"no hash of {'the file' if files == 1 else f'the {files:,} files'} is known here: give one with --against or "
+            "--manifest; only values were looked at",
+        )
+    return truths.notes
