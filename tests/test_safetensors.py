@@ -246,14 +246,16 @@ def test_names_of_many_numbers_do_not_exhaust_the_stack() -> None:
 
 
 def test_a_header_beyond_the_limit_is_refused_before_it_is_read() -> None:
-    class Huge:
-        size = safetensors.MAX_HEADER + 9
+    class Huge(MemoryBlob):
+        @property
+        def size(self) -> int:
+            return safetensors.MAX_HEADER + 9
 
         def read(self, start: int, stop: int) -> bytes:
             assert stop <= 4096
             return (safetensors.MAX_HEADER + 1).to_bytes(8, "little")[start:] + b"{}"
 
-    (fault,) = safetensors.read(Huge(), "m.safetensors").faults
+    (fault,) = safetensors.read(Huge(b""), "m.safetensors").faults
     assert "100,000,001" in fault.message
 
 

@@ -53,9 +53,12 @@ class Format(Protocol):
             OSError: the bytes cannot be read.
         """
 
+    def checksums(self, blob: Blob) -> Iterable[Crc]:
+        """Yield the runs of bytes that a file keeps a CRC-32 of; nothing where it has none or is damaged."""
+
 
 class OneModel:
-    """A format of which all files in a folder are one model, and each can be read alone."""
+    """What holds of most formats: all files in a folder are one model, each can be read alone, none has checksums."""
 
     __slots__ = ()
 
@@ -67,6 +70,11 @@ class OneModel:
         """Read the one file that is named."""
         del names
         return [name]
+
+    def checksums(self, blob: Blob) -> Iterable[Crc]:
+        """Yield nothing: such files keep no checksum."""
+        del blob
+        return ()
 
 
 @runtime_checkable
@@ -91,14 +99,6 @@ class Bundle(Protocol):
             UsageError: it cannot be read.
             OSError: the bytes cannot be read.
         """
-
-
-@runtime_checkable
-class Checksummed(Protocol):
-    """A format that keeps checksums of its own."""
-
-    def checksums(self, blob: Blob) -> Iterable[Crc]:
-        """Yield the runs of bytes and their CRC-32; nothing where the file has none or is damaged."""
 
 
 @dataclass(frozen=True, slots=True)

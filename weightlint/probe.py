@@ -96,10 +96,14 @@ class Stats(NamedTuple):
     squares: float = 0.0
     sampled: int = 0
     median: float = 0.0
-    counts: dict[str, int] = {}
+    counts: tuple[tuple[str, int], ...] = ()
     spots: tuple[Spot, ...] = ()
     samples: tuple[str, ...] = ()
     prints: tuple[str, ...] = ()
+
+    def wrong(self, what: str) -> int:
+        """Return how many values are wrong in this way: `nan`, `inf` or `negative`."""
+        return dict(self.counts).get(what, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ def check(case: Case) -> Iterator[Finding]:
     groups: dict[tuple[object, ...], list[Hit]] = defaultdict(list)
     for job, row in case.seen.entries():
         for span, stats in zip(job.spans, row.stats, strict=True):
-            wrong = tuple(kind for kind in KINDS if stats.counts.get(kind))
+            wrong = tuple(kind for kind in KINDS if stats.wrong(kind))
             if wrong and not _is_mask(span.name) and (job.file, span.name) not in case.damaged:
                 groups[fold(span.name)[0], wrong].append((job.file, span, stats))
     for hits in groups.values():
@@ -53,7 +53,7 @@ def _finding(case: Case, hits: Sequence[Hit]) -> Finding:
     files = tuple(dict.fromkeys(file for file, *_ in hits))
     first = next(it for it in stats.spots if it.what in KINDS)
     counts = " and ".join(
-        f"{stats.counts[kind]:,} {word}" for kind, word in KINDS.items() if stats.counts.get(kind)
+        f"{stats.wrong(kind):,} {word}" for kind, word in KINDS.items() if stats.wrong(kind)
     )
     more = f"; {len(hits) - 1:,} more tensors of its kind" if len(hits) > 1 else ""
     return RULE.finding(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from weightlint.case import Case
     from weightlint.finding import Finding
-    from weightlint.probe import Span
+    from weightlint.probe import Span, Stats
     from weightlint.verifying.extremes import Extreme
 
 
@@ -34,9 +34,9 @@ def check(case: Case) -> Iterator[Finding]:
     negative: dict[object, list[tuple[str, Span, int, int]]] = defaultdict(list)
     for job, row in case.seen.entries():
         for span, stats in zip(job.spans, row.stats, strict=True):
-            count = stats.counts.get("negative", 0)
+            count = stats.wrong("negative")
             # a tensor with NaN is told by another rule: it is the same damage
-            if count and not _is_told(case, job.file, span, stats.counts):
+            if count and not _is_told(case, job.file, span, stats):
                 first = next(it.offset for it in stats.spots if it.what == "negative")
                 negative[fold(span.name)[0]].append((job.file, span, count, first))
     for hits in negative.values():
@@ -44,14 +44,14 @@ def check(case: Case) -> Iterator[Finding]:
     told = {(file, span.name) for hits in negative.values() for file, span, *_ in hits}
     families: dict[object, list[Extreme]] = defaultdict(list)
     for it in extremes(case.seen):
-        if not _is_told(case, it.file, it.span, it.stats.counts) and (it.file, it.span.name) not in told:
+        if not _is_told(case, it.file, it.span, it.stats) and (it.file, it.span.name) not in told:
             families[fold(it.span.name)[0]].append(it)
     for found in families.values():
         yield _extreme(case, found)
 
 
-def _is_told(case: Case, file: str, span: Span, counts: dict[str, int]) -> bool:
-    return (file, span.name) in case.damaged or bool(counts.get("nan") or counts.get("inf"))
+def _is_told(case: Case, file: str, span: Span, stats: Stats) -> bool:
+    return (file, span.name) in case.damaged or bool(stats.wrong("nan") or stats.wrong("inf"))
 
 
 def _negative(case: Case, hits: Sequence[tuple[str, Span, int, int]]) -> Finding:

@@ -63,7 +63,7 @@ class Blocked:
             if top > self._top[which]:
                 self._raise(which, top, self._at(field, offset)(int(bits.argmax())))
             if not which:
-                self._kept.append(bits[:: _SAMPLE * field.count].copy())
+                self._kept.append(bits[:: _SAMPLE * field.times].copy())
         if len(self._kept) > _KEPT:
             self._weigh()
 
@@ -72,7 +72,7 @@ class Blocked:
 
     def _judge(self, bits: Bits, number: Number, field: Field, offset: int) -> Bits:
         """Note what is wrong and return the magnitudes of what is finite."""
-        magnitude = bits if number.unsigned else bits & (number.sign - 1)
+        magnitude = number.magnitude(bits)
         at = self._at(field, offset)
         bad = magnitude > (number.sign if field.lax else number.largest)
         if bad.any():
@@ -92,7 +92,7 @@ class Blocked:
 
     def _at(self, field: Field, offset: int) -> Callable[[int], int]:
         start, width = offset + field.at, field.width
-        return lambda place: start + place // field.count * self._unit + place % field.count * width
+        return lambda place: start + place // field.times * self._unit + place % field.times * width
 
     def _weigh(self) -> None:
         """Add what was kept of the first field to the squares and the median."""
@@ -111,13 +111,15 @@ def _column(data: Bytes, unit: int, field: Field) -> Bits:
     count = len(data) // unit
     if field.dtype == "NIBBLES":
         return _from_nibbles(data[: count * unit].reshape(count, unit)[:, field.at : field.at + 8])
-    wide = UNSIGNED[field.width * field.count]
-    strided = np.ndarray((count,), wide, data.data, offset=field.at, strides=(unit,))
-    return np.ascontiguousarray(strided).view(UNSIGNED[field.width])
+    wide = UNSIGNED[field.width * field.times]
+    strided: Bits = np.ndarray((count,), wide, data.data, offset=field.at, strides=(unit,))
+    out: Bits = np.ascontiguousarray(strided).view(UNSIGNED[field.width])
+    return out
 
 
 def _from_nibbles(words: Bytes) -> Bits:
     """Put the F16 scale of IQ1_M blocks together (ggml/src/ggml-quants.c, `dequantize_row_iq1_m`)."""
     word = np.ascontiguousarray(words).view(np.uint16)
     first, second, third, fourth = (word[:, place] for place in range(4))
-    return (first >> 12) | ((second >> 8) & 0x00F0) | ((third >> 4) & 0x0F00) | (fourth & 0xF000)
+    out: Bits = (first >> 12) | ((second >> 8) & 0x00F0) | ((third >> 4) & 0x0F00) | (fourth & 0xF000)
+    return out

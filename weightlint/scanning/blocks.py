@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Field(NamedTuple):
-    """Numbers of one dtype at byte `at` of a block, `count` of them in a row.
+    """Numbers of one dtype at byte `at` of a block, `times` of them in a row.
 
     `signed` tells that both signs occur, `lax` that no pattern of bits stands for NaN.
     """
@@ -22,7 +22,7 @@ class Field(NamedTuple):
     at: int
     dtype: str = "F16"
     signed: bool = False
-    count: int = 1
+    times: int = 1
     lax: bool = False
 
     @property
@@ -45,10 +45,10 @@ BLOCKS: Mapping[str, tuple[Field, ...]] = {
     "Q5_1": (_D, Field(2, signed=True)),
     "Q8_0": (_D,),
     "Q8_1": (_D, Field(2, signed=True)),
-    "Q2_K": (Field(80, count=2),),
+    "Q2_K": (Field(80, times=2),),
     "Q3_K": (Field(108, signed=True),),
-    "Q4_K": (Field(0, count=2),),
-    "Q5_K": (Field(0, count=2),),
+    "Q4_K": (Field(0, times=2),),
+    "Q5_K": (Field(0, times=2),),
     "Q6_K": (Field(208, signed=True),),
     "Q8_K": (Field(0, "F32", signed=True),),
     "IQ2_XXS": (_D,),
@@ -65,7 +65,7 @@ BLOCKS: Mapping[str, tuple[Field, ...]] = {
     "TQ2_0": (Field(64),),
     "MXFP4": (Field(0, "F8_E8M0"),),
     # 0x7F is no NaN to ggml but 0 (`ggml_ue4m3_to_fp32`), so nothing of it is wrong but a sign
-    "NVFP4": (Field(0, "F8_E4M3", count=4, lax=True),),
+    "NVFP4": (Field(0, "F8_E4M3", times=4, lax=True),),
     "Q1_0": (_D,),
     "Q2_0": (_D,),
     "Q6_0": (_SIGNED,),

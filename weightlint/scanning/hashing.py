@@ -36,7 +36,7 @@ class Runs:
             if crc.start >= end:
                 break
             part = data[max(0, crc.start - offset) : crc.stop - offset]
-            self._sums[crc] = zlib.crc32(part, self._sums.get(crc, 0))
+            self._sums[crc] = zlib.crc32(part.data, self._sums.get(crc, 0))
 
     def digests(self) -> dict[str, str]:
         """Return the hashes in hex, by key."""
@@ -79,12 +79,12 @@ class Prints:
     def feed(self, data: Bytes) -> None:
         """Take the next bytes of the span."""
         while len(data) >= self._left > 0:
-            self._state.update(data[: self._left])
+            self._state.update(data[: self._left].data)
             data = data[self._left :]
             self._done.append(self._state.hexdigest())
             self._state, self._left = self._new(), self._slice
         if len(data):
-            self._state.update(data)
+            self._state.update(data.data)
             self._left -= len(data)
 
     def close(self) -> Sequence[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Bits = NDArray[np.unsignedinteger[Any]]
+    Bits = NDArray[np.integer[Any]]
     Bytes = NDArray[np.uint8]
 
 
@@ -51,6 +51,11 @@ class Number:
         """Read whole numbers as their bits; a copy where they are not aligned."""
         whole = data[: len(data) // self.width * self.width].view(UNSIGNED[self.width])
         return whole if whole.flags.aligned else whole.copy()
+
+    def magnitude(self, bits: Bits) -> Bits:
+        """Return bits without their sign."""
+        out: Bits = bits if self.unsigned else bits & (self.sign - 1)
+        return out
 
     def values(self, bits: Bits) -> NDArray[np.floating[Any]]:
         """Return the numbers themselves."""
@@ -107,7 +112,8 @@ def _table(name: str) -> NDArray[np.float32]:
     """Return the values of all 256 bytes; 0 for what is not finite."""
     number = _NUMBERS[name]
     if number.unsigned:
-        return np.float32(2.0) ** (np.arange(256, dtype=np.float32) - 127) * (np.arange(256) != 0xFF)
+        powers = np.ldexp(np.ones(256, np.float32), np.arange(256) - 127)
+        return np.where(np.arange(256) == 0xFF, np.float32(0), powers)
     _, mantissa, bias = _EIGHT[name]
     out = np.zeros(256, np.float32)
     for byte in range(256):

@@ -59,7 +59,7 @@ class Plain:
     def sample(self, data: Bytes) -> None:
         """Add the squares of a few numbers."""
         bits = self.number.bits(data)
-        magnitude = bits if self.number.unsigned else bits & (self.number.sign - 1)
+        magnitude = self.number.magnitude(bits)
         values = self.number.values(bits[magnitude <= self.number.largest]).astype(np.float64)
         self.squares += float(np.dot(values, values))
         self.sampled += len(values)
@@ -67,7 +67,7 @@ class Plain:
     def _look_for_nan(self, bits: Bits, offset: int) -> None:
         """Count what is not finite, and find the largest of the rest."""
         number = self.number
-        magnitude = bits if number.unsigned else bits & (number.sign - 1)
+        magnitude = number.magnitude(bits)
         bad = magnitude > number.largest
         infinite = bad & (magnitude == number.infinity) if number.infinity is not None else np.zeros_like(bad)
         nan = bad & ~infinite if not number.fnuz else bits == number.sign
@@ -83,5 +83,5 @@ class Plain:
 
     def _raise(self, bits: Bits, offset: int, top: int) -> None:
         self._top = top
-        magnitude = bits if self.number.unsigned else bits & (self.number.sign - 1)
+        magnitude = self.number.magnitude(bits)
         self._peak = offset + int((magnitude == top).argmax()) * self.number.width

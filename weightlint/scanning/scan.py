@@ -137,7 +137,7 @@ class _Watch:
             squares=seen.squares,
             sampled=seen.sampled,
             median=seen.median,
-            counts=dict(seen.wrong.counts),
+            counts=tuple(seen.wrong.counts.items()),
             spots=tuple(Spot(*spot) for spot in seen.wrong.spots),
             samples=samples,
             prints=prints,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from weightlint.scanning.number import Bytes
 
 PAGE = 4096
@@ -77,7 +79,7 @@ def _zero_windows(data: Bytes) -> list[int]:
     if not count:
         return []
     rows = data[: count * _WINDOW].reshape(count, _WINDOW)
-    first = np.ndarray((count,), np.uint64, data.data, strides=(_WINDOW,))
+    first: NDArray[np.uint64] = np.ndarray((count,), np.uint64, data.data, strides=(_WINDOW,))
     if np.count_nonzero(first) == count:
         return []
     suspects = np.flatnonzero(first == 0)

@@ -58,9 +58,9 @@ class Damage:
         """Say what the values of the damaged tensors show."""
         for span, stats in self.stats:
             for kind, word in (("nan", "NaN"), ("inf", "infinite"), ("negative", "negative")):
-                if stats.counts.get(kind):
+                if stats.wrong(kind):
                     more = "" if len(self.pieces) == 1 else f" of {span.name}"
-                    return f"; {stats.counts[kind]:,} values{more} are {word}"
+                    return f"; {stats.wrong(kind):,} values{more} are {word}"
         return ""
 
 

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from weightlint.format import Checksummed, format_of
+from weightlint.format import format_of
 from weightlint.index import Header
 from weightlint.probe import Crc, Hash, Job
 from weightlint.verifying.advice import bytes_of
@@ -91,7 +91,7 @@ def _header(index: Index, file: str, blob: Blob) -> Header:
 
 def _crcs(file: str, blob: Blob) -> tuple[Crc, ...]:
     form = format_of(file)
-    return tuple(form.checksums(blob)) if isinstance(form, Checksummed) else ()
+    return tuple(form.checksums(blob)) if form is not None else ()
 
 
 def _cut(
@@ -134,7 +134,8 @@ def _hashes(file: str, found: tuple[Span, ...], size: int, wanted: Wanted) -> tu
 
 def _runs(found: tuple[Span, ...], size: int) -> Iterator[tuple[int, int, tuple[Span, ...]]]:
     """Cut a file at spans into runs of about `RUN` bytes."""
-    start, part = 0, []
+    start = 0
+    part: list[Span] = []
     for span in found:
         if part and span.stop - start > RUN:
             yield start, span.start, tuple(part)

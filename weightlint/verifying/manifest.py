@@ -14,6 +14,7 @@ from weightlint import strict_json
 from weightlint.errors import UsageError
 from weightlint.strict_json import BadJsonError
 from weightlint.verifying.spans import between, tensor
+from weightlint.weight_map import unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -96,43 +97,36 @@ def read(path: Path) -> Manifest:
         message = f"{path}: {getattr(error, 'strerror', None) or error}"
         raise UsageError(message) from error
     try:
-        if len(raw) > MAX_SIZE:
-            raise _Malformed(f"it has more than {MAX_SIZE:,} bytes")
-        return Manifest(str(path), _files(strict_json.parse(raw)))
-    except (BadJsonError, _Malformed, TypeError, ValueError, KeyError) as error:
+        return Manifest(str(path), _files(strict_json.parse(raw) if len(raw) <= MAX_SIZE else None))
+    except (BadJsonError, TypeError, ValueError, KeyError) as error:
         message = f"{path} is no manifest of weightlint: {error}; `weightlint manifest` writes one"
         raise UsageError(message) from error
 
 
-class _Malformed(ValueError):
-    """What is wrong with a manifest."""
-
-
 def _files(table: Any) -> dict[str, Listed]:
-    if not isinstance(table, dict) or table.get(MARK) != VERSION:
-        raise _Malformed(f"no {MARK!r}: {VERSION}")
+    _ask(isinstance(table, dict) and table.get(MARK) == VERSION, f"it does not say {MARK!r}: {VERSION}")
     return {path: _listed(path, entry) for path, entry in table["files"].items()}
 
 
 def _listed(path: str, entry: Any) -> Listed:
-    from weightlint.weight_map import unsafe
-
-    if unsafe(path):
-        raise _Malformed(f"{path!r} leads out of the folder")
+    _ask(not unsafe(path), f"{path!r} leads out of the folder")
     size, sha256 = entry["size"], entry["sha256"]
-    pieces = tuple(_span(*piece) for piece in entry["pieces"])
+    pieces = tuple(_span(piece) for piece in entry["pieces"])
     ends = [0, *(piece.stop for piece in pieces)]
     ordered = all(end <= piece.start <= piece.stop <= size for end, piece in zip(ends, pieces, strict=False))
-    if type(size) is not int or not isinstance(sha256, str) or not ordered:
-        raise _Malformed(f"the entry of {path} does not add up")
+    _ask(type(size) is int and isinstance(sha256, str) and ordered, f"the entry of {path} does not add up")
     return Listed(size, sha256, pieces)
 
 
-def _span(name: str, dtype: str | None, shape: list[int], start: int, stop: int, prints: list[str]) -> Span:
-    whole = (name, dtype or "", *prints)
-    if not all(isinstance(text, str) for text in whole) or not all(
-        type(n) is int for n in (*shape, start, stop)
-    ):
-        raise _Malformed(f"the piece {name!r} is of other types")
+def _span(piece: list[Any]) -> Span:
+    name, dtype, shape, start, stop, prints = piece
+    texts, numbers = (name, dtype or "", *prints), (*shape, start, stop)
+    sound = all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)
+    _ask(sound and min(numbers) >= 0, f"the piece {name!r} is of other types")
     made = between(start, stop) if dtype is None else tensor(name, dtype, tuple(shape), start, stop)
     return made._replace(prints=tuple(prints))
+
+
+def _ask(sound: bool, why: str) -> None:  # noqa: FBT001 -- it is the one thing that is asked
+    if not sound:
+        raise ValueError(why)

@@ -6,14 +6,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from weightlint.probe import Job
 from weightlint.scanning.scan import Scan
 from weightlint.verifying.copies import suspects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from weightlint.probe import Probe, Row, Runner
+    from weightlint.probe import Job, Probe, Row, Runner
     from weightlint.store import Store
     from weightlint.verifying.tally import Tally
 
@@ -25,9 +24,9 @@ EVERY = 15.0
 class Ears:
     """Who is told how a run goes: `begun` of the bytes to read, `read` of each chunk, `saved` of a tally to keep."""
 
-    begun: Callable[[int], None] = lambda total: None
-    read: Callable[[int], None] = lambda count: None
-    saved: Callable[[Tally], None] = lambda tally: None
+    begun: Callable[[int], None] = lambda _: None
+    read: Callable[[int], None] = lambda _: None
+    saved: Callable[[Tally], None] = lambda _: None
 
 
 def known(tally: Tally, rows: Iterable[Row], store: Store) -> Tally:

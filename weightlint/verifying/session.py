@@ -127,8 +127,9 @@ def _notes(truths: Truths, listed: manifests.Manifest | None, files: int) -> tup
     if listed is not None:
         return (f"compared with the manifest {listed.path} of {len(listed.files):,} files", *truths.notes)
     if not truths.digests:
-        return (
-            f"no hash of {'the file' if files == 1 else f'the {files:,} files'} is known here: give one with --against or "
-            "--manifest; only values were looked at",
+        what = "the file" if files == 1 else f"the {files:,} files"
+        note = (
+            f"no hash of {what} is known here, only values were looked at; --against or --manifest gives one"
         )
+        return (note,)
     return truths.notes

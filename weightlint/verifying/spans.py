@@ -40,8 +40,8 @@ def spans(header: Header) -> tuple[Span, ...]:
     rows = sorted(zip(header.starts, header.stops, header.names, header.kinds, strict=True))
     out: list[Span] = []
     at = 0
-    for start, stop, name, kind in rows:
-        stop = min(stop, header.size)
+    for start, end, name, kind in rows:
+        stop = min(end, header.size)
         if start < at or start >= stop:
             continue
         if start > at:

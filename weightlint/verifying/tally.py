@@ -109,16 +109,16 @@ def read(path: Path) -> Tally:
         message = f"{path}: {error.strerror}"
         raise UsageError(message) from error
     try:
-        table = strict_json.parse(raw) if len(raw) <= MAX_SIZE else None
-        if not isinstance(table, dict) or table.get(MARK) != VERSION:
-            raise ValueError(f"no {MARK!r}: {VERSION}")
-        return _tally(table)
+        return _tally(strict_json.parse(raw) if len(raw) <= MAX_SIZE else None)
     except (BadJsonError, TypeError, ValueError, KeyError, AttributeError) as error:
         message = f"{path} holds no results of `weightlint verify`: {error}"
         raise UsageError(message) from error
 
 
-def _tally(table: dict[str, Any]) -> Tally:
+def _tally(table: Any) -> Tally:
+    if not isinstance(table, dict) or table.get(MARK) != VERSION:
+        message = f"it does not say {MARK!r}: {VERSION}"
+        raise ValueError(message)
     jobs = [_job(*fields) for fields in table["jobs"]]
     rows = [_row(*fields) for fields in table["rows"]]
     return Tally(
@@ -162,5 +162,9 @@ def _row(*fields: Any) -> Row:
 
 def _stats(*fields: Any) -> Stats:
     stats = Stats(*fields)
-    spots = tuple(Spot(*spot) for spot in stats.spots)
-    return stats._replace(spots=spots, samples=tuple(stats.samples), prints=tuple(stats.prints))
+    return stats._replace(
+        counts=tuple((what, count) for what, count in stats.counts),
+        spots=tuple(Spot(*spot) for spot in stats.spots),
+        samples=tuple(stats.samples),
+        prints=tuple(stats.prints),
+    )
