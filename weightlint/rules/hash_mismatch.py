@@ -39,7 +39,7 @@ def check(case: Case) -> Iterator[Finding]:
     for file in dict.fromkeys(job.file for job, _ in case.seen.entries()):
         hurt = damage(case.seen, file)
         _, bad = judge(case.seen, file)
-        if hurt.pieces:
+        if hurt.pieces and not (file in torn - case.checkpoint.lost_files and hurt.is_of_size):
             yield _by_manifest(file, hurt)
         elif bad and not (file in torn and bad[0][0].size is not None):
             yield _by_digest(file, bad)

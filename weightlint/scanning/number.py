@@ -112,7 +112,7 @@ def _table(name: str) -> NDArray[np.float32]:
     """Return the values of all 256 bytes; 0 for what is not finite."""
     number = _NUMBERS[name]
     if number.unsigned:
-        powers = np.ldexp(np.ones(256, np.float32), np.arange(256) - 127)
+        powers = np.ldexp(np.ones(256, np.float32), np.minimum(np.arange(256), 0xFE) - 127)
         return np.where(np.arange(256) == 0xFF, np.float32(0), powers)
     _, mantissa, bias = _EIGHT[name]
     out = np.zeros(256, np.float32)

@@ -40,6 +40,9 @@ class Plain:
     def feed(self, data: Bytes, offset: int) -> None:
         """Look at the next bytes of the tensor, `offset` is that of the first one in the file."""
         bits = self.number.bits(data)
+        if not len(bits):
+            # the file ends within a number
+            return
         number = self.number
         # np.maximum.reduce is max() without the detour through Python
         high = int(np.maximum.reduce(bits))

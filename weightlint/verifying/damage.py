@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.names import span as spanned
 from weightlint.verifying.advice import of_file
+from weightlint.verifying.manifest import BEYOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,13 +20,19 @@ if TYPE_CHECKING:
 class Damage:
     """The pieces (a span and one of its slices) that a manifest contradicts, and the ZIP records that do not add up.
 
-    `spans` are the tensors within those records. `stats` is what the values of the first damaged tensors show.
+    `size` is that of the file in bytes. `spans` are the tensors within those records. `stats` is what the values of the first damaged tensors show.
     """
 
+    size: int
     pieces: tuple[tuple[Span, int], ...]
     records: tuple[str, ...]
     spans: tuple[Span, ...]
     stats: tuple[tuple[Span, Stats], ...]
+
+    @property
+    def is_of_size(self) -> bool:
+        """Tell whether all that differs is that the file ends too early or too late."""
+        return all(span.stop > self.size or span.prints == BEYOND for span, _ in self.pieces)
 
     @property
     def ranges(self) -> list[tuple[int, int]]:
@@ -70,6 +77,7 @@ def damage(tally: Tally, file: str) -> Damage:
     pieces = tuple(piece for job, row in entries for piece in _pieces(job, row))
     names = {span for span, _ in pieces}
     return Damage(
+        entries[0][0].size if entries else 0,
         pieces,
         tuple(record for _, row in entries for record in row.crcs),
         tuple(span for job, row in entries for span in _within(job, row)),

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from weightlint.probe import Job, Row, Span
 
 PAGE = 4096
+_SLACK = 16
+"""Bytes at the edge of a neighbouring row that may happen to be zero as well."""
+
 _MEANT = re.compile(
     r"(bias|zeros?|zero_point|g_idx|mask|lora_B\.weight|lora_b|position_ids|inv_freq)$", re.IGNORECASE
 )
@@ -73,10 +76,13 @@ def _is_meant(span: Span, start: int, stop: int, runs: Sequence[tuple[int, int]]
     if not size:
         return True
     first, last = max(start, span.start) - span.start, min(stop, span.stop) - span.start
-    # a run may take in the last zero bytes of the row before and the first of the row after
-    whole = last // size - -(-first // size)
-    if whole > 0 and min(-first % size, last % size) < size and (-first % size) + last % size < PAGE:
+    if _off(first, size) <= _SLACK and _off(last, size) <= _SLACK and last - first >= size:
         return True
     alike = [run for run in runs if span.start <= run[0] and run[1] <= span.stop]
     places = {((low - span.start) % size, high - low) for low, high in alike}
     return len(alike) > 2 and len(places) == 1
+
+
+def _off(place: int, size: int) -> int:
+    """Return how many bytes a place is away from where the nearest row begins."""
+    return min(place % size, -place % size)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MARK = "weightlint_manifest"
+BEYOND = ("beyond the end",)
+"""In place of a hash, of bytes that a manifest does not know."""
+
 MAX_SIZE = 1 << 30
 """Bytes of a manifest that are read."""
 
@@ -49,7 +52,7 @@ class Manifest:
         listed = self.files.get(file)
         if listed is None:
             return None
-        beyond = between(listed.size, size)._replace(prints=("none",)) if size > listed.size else None
+        beyond = between(listed.size, size)._replace(prints=BEYOND) if size > listed.size else None
         return (*listed.spans, beyond) if beyond else listed.spans
 
 
@@ -96,8 +99,17 @@ def read(path: Path) -> Manifest:
     except (OSError, EOFError) as error:
         message = f"{path}: {getattr(error, 'strerror', None) or error}"
         raise UsageError(message) from error
+    return parse(raw, str(path))
+
+
+def parse(raw: bytes, path: str) -> Manifest:
+    """Read the text of a manifest.
+
+    Raises:
+        UsageError: it is none.
+    """
     try:
-        return Manifest(str(path), _files(strict_json.parse(raw) if len(raw) <= MAX_SIZE else None))
+        return Manifest(path, _files(strict_json.parse(raw) if len(raw) <= MAX_SIZE else None))
     except (BadJsonError, TypeError, ValueError, KeyError) as error:
         message = f"{path} is no manifest of weightlint: {error}; `weightlint manifest` writes one"
         raise UsageError(message) from error
