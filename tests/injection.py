@@ -38,7 +38,21 @@ if TYPE_CHECKING:
     from weightlint.verifying.manifest import Manifest
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "quantised" / "ggml.gguf"
-PLAIN = ("BF16", "F16", "F32", "F64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "I8", "U8", "I32", "F4")
+PLAIN = (
+    "BF16",
+    "F16",
+    "F32",
+    "F64",
+    "F8_E4M3",
+    "F8_E5M2",
+    "F8_E8M0",
+    "F8_E4M3FNUZ",
+    "F8_E5M2FNUZ",
+    "I8",
+    "U8",
+    "I32",
+    "F4",
+)
 PAGE = 4096
 LAYERS = 3
 ROWS, BYTES = 16, 10 * PAGE
@@ -216,4 +230,3 @@ def named(told: Report) -> set[str]:
 def sound(models: Sequence[Model]) -> list[str]:
     """Return what is said of models without damage."""
     return [it.message for made in models for it in verified(made.name, made.data).findings]
-
