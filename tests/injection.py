@@ -227,6 +227,13 @@ def named(told: Report) -> set[str]:
     return {name for it in told.findings for pattern in it.place.tensors for name in expand(pattern)}
 
 
+def is_placed(told: Report, made: Model, data: bytes) -> bool:
+    """Tell whether exactly the tensors that were hit are named; of a hit header any may be."""
+    hit, said = made.hit(data), named(told)
+    start = min(low for low, _ in made.ranges.values())
+    return hit <= said and (said <= hit or data[:start] != made.data[:start])
+
+
 def sound(models: Sequence[Model]) -> list[str]:
     """Return what is said of models without damage."""
     return [it.message for made in models for it in verified(made.name, made.data).findings]

@@ -36,10 +36,14 @@ MAX_RANGES = 8
 def check(case: Case) -> Iterator[Finding]:
     """Tell of files whose bytes somebody contradicts, each once."""
     torn = {fault.file for fault in case.faults(FaultKind.TORN, FaultKind.FOREIGN)}
+    odd = {fault.file for fault in case.faults(FaultKind.MALFORMED)}
     for file in dict.fromkeys(job.file for job, _ in case.seen.entries()):
         hurt = damage(case.seen, file)
         _, bad = judge(case.seen, file)
-        if hurt.pieces and not (file in torn - case.checkpoint.lost_files and hurt.is_of_size):
+        told = (file in torn - case.checkpoint.lost_files and hurt.is_of_size) or (
+            file in odd and hurt.is_of_header
+        )
+        if hurt.pieces and not told:
             yield _by_manifest(file, hurt)
         elif bad and not (file in torn and bad[0][0].size is not None):
             yield _by_digest(file, bad)

@@ -35,6 +35,11 @@ class Damage:
         return all(span.stop > self.size or span.prints == BEYOND for span, _ in self.pieces)
 
     @property
+    def is_of_header(self) -> bool:
+        """Tell whether the table of the file differs and nothing else."""
+        return all(not span.name and not span.start for span, _ in self.pieces)
+
+    @property
     def ranges(self) -> list[tuple[int, int]]:
         """Return the byte ranges [first, last] of the pieces, neighbours joined."""
         out: list[tuple[int, int]] = []
