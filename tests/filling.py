@@ -84,4 +84,5 @@ def rounded(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     table = number.values(positive)
     scale = table[-1] / 8 / max(float(abs(values).max()), 1e-30)
     nearest = np.searchsorted(table, abs(values) * scale).clip(0, len(table) - 1)
-    return (positive[nearest] | np.where(values < 0, number.sign, 0)).astype(UNSIGNED[number.width])
+    signed: NDArray[Any] = (positive[nearest] | np.where(values < 0, number.sign, 0)).astype(positive.dtype)
+    return signed
