@@ -2,14 +2,14 @@
 
 Pure arithmetic on one row of magnitudes; knows nothing of tensors.
 
-What is usual is a straight line over depth in the logarithm, for magnitudes of sound models drift by about the same
-factor from layer to layer. It is fitted by medians, so that single layers cannot bend it (the incomplete method of
-H. Theil, A rank-invariant method of linear and polynomial regression analysis, 1950).
+What is usual is a straight line in the logarithm, for magnitudes of sound models drift over depth: by about the same
+factor from layer to layer, or, as norms do, fast at first. It is fitted by medians, so that single layers cannot bend
+it (the incomplete method of H. Theil, A rank-invariant method of linear and polynomial regression analysis, 1950).
 """
 
 from __future__ import annotations
 
-from math import exp2, inf, log2
+from math import exp2, inf, log1p, log2
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -65,15 +65,21 @@ def _readings(layers: Sequence[int], values: Sequence[float | None], step: float
 
 
 def _usual(logs: Mapping[int, float]) -> dict[int, float]:
-    """Return the line through the logarithms, for each layer."""
+    """Return the line through the logarithms, over depth or over its logarithm, whichever is nearer to most layers."""
     if not logs:
         return {}
-    xs, ys = [*logs], [*logs.values()]
+    ys = [*logs.values()]
+    lines = (_line([depth(layer) for layer in logs], ys) for depth in (float, log1p))
+    nearest = min(lines, key=lambda line: median(abs(y - at) for y, at in zip(ys, line, strict=True)))
+    return dict(zip(logs, nearest, strict=True))
+
+
+def _line(xs: Sequence[float], ys: Sequence[float]) -> list[float]:
     half = (len(xs) + 1) // 2
     slopes = [(ys[at + half] - ys[at]) / (xs[at + half] - xs[at]) for at in range(len(xs) - half)]
     slope = median(slopes) if len(xs) >= MIN_TREND else 0.0
     base = median(y - slope * x for x, y in zip(xs, ys, strict=True))
-    return {x: base + slope * x for x in xs}
+    return [base + slope * x for x in xs]
 
 
 def _log(value: float) -> float:

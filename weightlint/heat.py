@@ -26,7 +26,10 @@ FAR = 2.0
 STRENGTHS = (0.0, 0.06, 0.16, 0.32, 0.56, 0.8, 1.0)
 """How strong the colour is for each half step from what is usual: what sound models vary by stays pale."""
 
-MAX_LAYERS, MAX_FAMILIES = 400, 200
+EVERY = (1, 2, 5, 10, 20, 50, 100)
+"""Layers from one number of the axis to the next."""
+
+MAX_LAYERS, MAX_FAMILIES = 256, 120
 """What is drawn at most; the rest is counted."""
 
 LEGEND = (
@@ -114,12 +117,13 @@ class Heat:
         ]
         return sorted(found, key=lambda spot: (not spot.cell.codes, -abs(spot.cell.level)))
 
-    def labelled(self, apart: int) -> frozenset[int]:
-        """Return the layers whose numbers are written, `apart` columns from each other: those with findings first."""
+    def labelled(self, width: float) -> frozenset[int]:
+        """Return the layers whose numbers are written, those with findings first; a number is `width` columns wide."""
+        apart = next((step for step in EVERY if step >= width), EVERY[-1])
         marked = [at for at in range(len(self.layers)) if any(row.cells[at].codes for row in self.rows)]
         chosen: list[int] = []
         for at in (*marked, *range(0, len(self.layers), apart)):
-            if all(abs(at - other) >= apart for other in chosen):
+            if all(abs(at - other) >= width for other in chosen):
                 chosen.append(at)
         return frozenset(self.layers[at] for at in chosen)
 

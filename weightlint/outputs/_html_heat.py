@@ -14,11 +14,14 @@ if TYPE_CHECKING:
     from weightlint.heat import Cell, Heat, Row
     from weightlint.profile import Profile
 
-WIDE, WIDEST, NARROWEST = 1050, 22, 6
+WIDE, WIDEST, NARROWEST = 980, 24, 5
 """Pixels for all layers together, and for one at most and at least."""
 
-ROOM = 15
-"""Pixels that a number of a layer or a code needs."""
+ROOM, DIGIT = 14, 7
+"""Pixels that a code needs, and a digit of a layer's number."""
+
+ENOUGH = 3
+"""Layers from which on one can be told from the others."""
 
 MAX_SPOTS = 20
 """Cells that are told of in words."""
@@ -44,10 +47,9 @@ def lines(profile: Profile) -> Iterator[str]:
 def _map(drawn: Heat) -> Iterator[str]:
     width = max(NARROWEST, min(WIDEST, WIDE // len(drawn.layers)))
     narrow = " narrow" if width < ROOM else ""
-    yield f'<div class=scroll tabindex=0><table class="map{narrow}" style="--w: {width}px">'
-    yield "<caption class=dim>Families by layers</caption>"
+    yield f'<div class=scroll tabindex=0><table class="map{narrow}" style="--n: {len(drawn.layers)}; --w: {width}px" aria-label="families by layers">'
     yield "<thead><tr><th scope=col>family</th><th scope=col>dtype</th>"
-    labelled = drawn.labelled(-(-ROOM // width))
+    labelled = drawn.labelled(DIGIT * len(str(max(drawn.layers))) / width)
     for at, layer in enumerate(drawn.layers):
         found = " found" if any(row.cells[at].codes for row in drawn.rows) else ""
         told = " told" if layer in labelled else ""
@@ -99,7 +101,7 @@ def _key() -> Iterator[str]:
     high = "".join(swatch.format(side="high", at=at) for at in range(1, last + 1))
     yield "<div class=key aria-hidden=true>"
     yield f"<span><b>far below</b>{low}<i></i>{high}<b>far above what is usual</b></span>"
-    yield '<span><i class="low6 down"></i><i class="high6 up"></i><b>two steps and more</b></span>'
+    yield '<span><i class="low6 down"></i><i class="high6 up"></i><b>two steps or more</b></span>'
     yield '<span><i class="found" data-code="701"></i><b>a finding, WL701</b></span>'
     yield '<span><i class="none"></i><b>no such tensor</b></span></div>'
 
@@ -115,7 +117,8 @@ def _hidden(drawn: Heat) -> Iterator[str]:
 def _spots(drawn: Heat) -> Iterator[str]:
     spots = drawn.spots()
     if not spots:
-        yield "<p>No layer is far from the others of its family.</p>"
+        alone = len(drawn.layers) < ENOUGH
+        yield f"<p>{'Too few layers to compare.' if alone else 'No layer is far from the others of its family.'}</p>"
         return
     yield "<h2>Worth a look</h2><table class=list><thead><tr><th scope=col>layer</th><th scope=col>family</th>"
     yield "<th scope=col>findings</th>"

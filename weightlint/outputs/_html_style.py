@@ -31,36 +31,41 @@ article.info .level { color: var(--info); }
 """
 
 TABLES = """
-table { border-collapse: collapse; font-size: 13px; } caption { text-align: left; }
+table { border-collapse: collapse; font-size: 13px; }
 .list th, .list td { padding: 3px 14px 3px 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
 .list th { font-weight: 600; } .list tbody th { font: 13px/1.5 ui-monospace, monospace; }
 .list .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .scroll { overflow-x: auto; padding-bottom: 8px; }
 .map { border-collapse: separate; border-spacing: 1px; font-size: 12px; }
-.map th { font-weight: 400; text-align: left; white-space: nowrap; }
-.map tbody th { position: sticky; left: 0; z-index: 1; background: var(--page); padding-right: 10px; max-width: 30rem;
+.map th { font-weight: 400; text-align: left; white-space: nowrap; padding-right: 10px; }
+.map thead th { vertical-align: bottom; }
+.map tbody th { position: sticky; left: 0; z-index: 1; background: var(--page); max-width: 30rem;
   overflow: hidden; text-overflow: ellipsis; font: 12px/1.35 ui-monospace, monospace; }
-.map .dtype { color: var(--dim); } .map th.group { padding-top: 8px; color: var(--dim); }
+.map .dtype { background: none; color: var(--dim); font-size: 11px; padding-right: 8px; text-align: left; white-space: nowrap; } .map th.group { padding-top: 8px; color: var(--dim); }
 .map thead th.layer { position: relative; height: 20px; padding: 0; min-width: var(--w); max-width: var(--w); font-size: 0; }
 .map thead th.told::before { content: attr(data-layer); position: absolute; left: 50%; bottom: 1px; padding: 1px 2px;
   transform: translateX(-50%); font-size: 10px; line-height: 1.2; }
 .map thead th.found::before { background: var(--ink); color: var(--page); font-weight: 700; border-radius: 2px; }
-.map td, .key i { min-width: var(--w); height: 17px; padding: 0; background: var(--mid); color: var(--on);
+.map .cell, .key i { min-width: var(--w); height: 17px; padding: 0; background: var(--mid); color: var(--on);
   text-align: center; font-size: 0; line-height: 17px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.map td.none, .key .none { background: repeating-linear-gradient(135deg, transparent 0 3px, var(--rule) 3px 4px); }
+.map .none, .key .none { background: repeating-linear-gradient(135deg, transparent 0 3px, var(--rule) 3px 4px); }
 .map td.far.up::before, .key .up::before { content: "\\25B2"; font-size: 8px; }
 .map td.far.down::before, .key .down::before { content: "\\25BC"; font-size: 8px; }
 .map td.found, .key .found { outline: 2px solid var(--ink); outline-offset: -1px; position: relative; z-index: 2; color: var(--ink); }
 .map td.found.far { color: var(--on); }
-.map td.found::before, .key .found::before { content: attr(data-code); font-size: 8px; font-weight: 700; }
-.map.narrow td.found::before { content: "!"; font-size: 10px; } .map.narrow td.far::before { font-size: 5px; }
+.map td.cell.found::before, .key .found::before { content: attr(data-code); font-size: 8px; font-weight: 700; }
+.map.narrow td.cell.found::before { content: "!"; font-size: 10px; } .map.narrow td.far::before { font-size: 5px; }
+.map.narrow { border-spacing: 0 1px; }
 .key { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; margin: 8px 0; font-size: 12px; --w: 18px; }
 .key span { display: inline-flex; align-items: center; gap: 1px; } .key b { font-weight: 400; padding: 0 5px; }
 .key i { display: inline-block; width: 18px; font-style: normal; }
-@media print { body { max-width: none; padding: 0; font-size: 11px; } .scroll { overflow: visible; }
-  .map, .map tbody th { font-size: 7px; } .map thead th.layer, .map td { min-width: 0; max-width: none; height: 9px; line-height: 9px; }
-  .map td.found::before, .map td.far::before { font-size: 5px; } .map thead th.told::before { font-size: 6px; }
-  @page { size: landscape; margin: 10mm; } }
+@media print { @page { size: landscape; margin: 10mm; }
+  body { max-width: none; padding: 0; font-size: 11px; } h1 { font-size: 18px; } h2 { margin-top: 16px; font-size: 14px; }
+  .dim, .program, .key, .list, dl { font-size: 10px; } .scroll { overflow: visible; } tr { break-inside: avoid; }
+  .map { --w: min(6mm, 190mm / var(--n)) !important; border-spacing: 0 1px; } .map th, .map tbody th, .map .dtype { font-size: 8px; }
+  code, .list tbody th { font-size: 10px; }
+  .map .cell { height: 10px; line-height: 10px; } .map td.cell::before { font-size: 5px !important; }
+  .map thead th.layer { font-size: 0; } .map thead th.told::before { font-size: 6px; } }
 """
 
 
