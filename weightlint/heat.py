@@ -107,6 +107,16 @@ class Heat:
         """Return the families in the order in which they are drawn."""
         return tuple(row for _, rows in self.groups for row in rows)
 
+    @property
+    def cut(self) -> str:
+        """Say what is not drawn; empty if all is."""
+        told = [
+            f"{count:,} {what}"
+            for count, what in zip(self.hidden, ("layers", "families"), strict=True)
+            if count
+        ]
+        return f"{' and '.join(told)} not drawn" if told else ""
+
     def spots(self) -> list[Spot]:
         """Return the cells that are worth a look: those with findings first, then by distance."""
         found = [
@@ -139,7 +149,7 @@ def heat(profile: Profile) -> Heat:
         for prefix, group in groupby(lines, key=lambda line: _prefix(line.pattern))
     )
     beside = tuple(_row(line, "", (0,), (0,)) for line in profile.beside[:MAX_FAMILIES])
-    left = len(profile.lines) - len(lines) + len(profile.beside) - len(beside)
+    left = profile.left_out + len(profile.lines) - len(lines) + len(profile.beside) - len(beside)
     layers = tuple(profile.layers[at] for at in kept)
     return Heat(layers, groups, beside, (len(profile.layers) - len(kept), left))
 

@@ -35,7 +35,8 @@ def lines(profile: Profile) -> Iterator[str]:
         yield from _map(drawn)
         yield from _key()
         yield f"<p class=dim>{LEGEND}</p>"
-        yield from _hidden(drawn)
+        if drawn.cut:
+            yield f"<p>{drawn.cut}: --format json has them.</p>"
         yield from _spots(drawn)
         yield "</section>"
     if drawn.beside:
@@ -104,14 +105,6 @@ def _key() -> Iterator[str]:
     yield '<span><i class="low6 down"></i><i class="high6 up"></i><b>two steps or more</b></span>'
     yield '<span><i class="found" data-code="701"></i><b>a finding, WL701</b></span>'
     yield '<span><i class="none"></i><b>no such tensor</b></span></div>'
-
-
-def _hidden(drawn: Heat) -> Iterator[str]:
-    told = [
-        f"{count:,} {what}" for count, what in zip(drawn.hidden, ("layers", "families"), strict=True) if count
-    ]
-    if told:
-        yield f"<p>Not drawn: {' and '.join(told)}; --format json lists all.</p>"
 
 
 def _spots(drawn: Heat) -> Iterator[str]:

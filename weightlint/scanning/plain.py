@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +65,9 @@ class Plain:
         bits = self.number.bits(data)
         magnitude = self.number.magnitude(bits)
         values = self.number.values(bits[magnitude <= self.number.largest]).astype(np.float64)
-        self.squares += float(np.dot(values, values))
+        # squares of 64-bit numbers may be too large for one; JSON, in which results are kept, has no infinity
+        with np.errstate(over="ignore"):
+            self.squares = min(self.squares + float(np.dot(values, values)), sys.float_info.max)
         self.sampled += len(values)
 
     def _look_for_nan(self, bits: Bits, offset: int) -> None:

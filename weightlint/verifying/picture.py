@@ -63,7 +63,7 @@ def picture(drawn: Heat, report: Report, kind: str) -> bytes:
         axes = figure.add_axes((left / width, BOTTOM / height, across / width, down / height))
         _cells(axes, [cells for _, cells in lines], column)
         _frame(axes, drawn, [text for text, _ in lines], column)
-        _words(figure, report, width, height)
+        _words(figure, report, drawn.cut, width, height)
         _key(figure, width, height)
         return _written(figure, kind)
 
@@ -151,13 +151,15 @@ def _frame(axes: Axes, drawn: Heat, names: list[str], column: float) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _words(figure: Figure, report: Report, width: float, height: float) -> None:
+def _words(figure: Figure, report: Report, cut: str, width: float, height: float) -> None:
     levels = (Level.ERROR, Level.WARNING, Level.INFO)
     told = [counted(count, str(level)) for level in levels if (count := report.count(level))]
     target = printable(report.facts.target, limit=int(width * 9))
     top = 1 - 0.12 / height
     figure.text(0.15 / width, top, target, size=11, weight="bold", color=INK, va="top", parse_math=False)
-    below = f"{', '.join(told) or 'no findings'}; RMS and absmax, families by layers"
+    below = "; ".join(
+        filter(None, (", ".join(told) or "no findings", "RMS and absmax, families by layers", cut))
+    )
     figure.text(0.15 / width, top - 0.24 / height, below, size=8, color=DIM, va="top")
     legend = "\n".join(textwrap.wrap(LEGEND, int(width * 15)))
     figure.text(0.15 / width, 0.1 / height, legend, size=7, color=DIM, va="bottom", linespacing=1.4)
