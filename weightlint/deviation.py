@@ -14,7 +14,7 @@ from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 CLIP = 3.0
 """Steps at which the scale ends."""
@@ -22,8 +22,11 @@ CLIP = 3.0
 MIN_TREND = 6
 """Layers from which on a drift can be told from a bad layer."""
 
-TO_SIGMA = 1.4826
-"""Standard deviations of a normal distribution in the median of its absolute deviations."""
+QUARTILE, TO_SIGMA = 0.75, 1 / 1.1503
+"""Three of four layers are nearer than a spread tells; of a normal distribution that is so many standard deviations.
+
+A family with two kinds of layers in turn, as hybrids have, is wide by this; a quarter of all layers gone bad is not.
+"""
 
 LARGEST, SMALLEST = 1023.0, -1074.0
 """Exponents of two that a number can have."""
@@ -51,7 +54,7 @@ def _readings(layers: Sequence[int], values: Sequence[float | None], step: float
     logs = {layer: _log(value) for layer, value in zip(layers, values, strict=True) if value}
     usual = _usual(logs)
     off = {layer: log - usual[layer] for layer, log in logs.items()}
-    wide = max(step, TO_SIGMA * median(map(abs, off.values()))) if off else step
+    wide = max(step, _spread(off.values()))
     # where most of a family is zero, as biases often are, zero is what is usual
     zero_is_usual = 2 * len(logs) <= sum(value is not None for value in values)
     middle = median(usual.values()) if usual else SMALLEST
@@ -62,6 +65,11 @@ def _readings(layers: Sequence[int], values: Sequence[float | None], step: float
             yield Reading(value, _power(usual[layer]), max(-CLIP, min(CLIP, off[layer] / wide)))
         else:
             yield Reading(0.0, 0.0, 0.0) if zero_is_usual else Reading(0.0, _power(middle), -CLIP)
+
+
+def _spread(off: Iterable[float]) -> float:
+    ranked = sorted(map(abs, off))
+    return TO_SIGMA * ranked[int(QUARTILE * (len(ranked) - 1))] if ranked else 0.0
 
 
 def _usual(logs: Mapping[int, float]) -> dict[int, float]:

@@ -69,7 +69,7 @@ class Cell:
             for what, it in (("RMS", self.rms), ("absmax", self.absmax))
             if it
         ]
-        return ", ".join((*self.codes, *told)) or "no finite number"
+        return ", ".join((*self.codes, *(told or ["no finite number"])))
 
 
 @dataclass(frozen=True, slots=True)
