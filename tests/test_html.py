@@ -157,6 +157,15 @@ def test_families_beside_the_layers_have_their_numbers() -> None:
     )
 
 
+def test_families_of_two_stacks_are_told_apart() -> None:
+    """Each group has a head of its own, and what is worth a look is named in full."""
+    bad = profile().lines[0]
+    seen = Line("visual.blocks.*.attn.qkv.weight BF16", bad.absmax, bad.rms, bad.codes)
+    text = written(report(drawn=Profile(profile().layers, (bad, seen))))
+    assert len([head for head in Page(text).all("th", "group") if head["scope"] == "rowgroup"]) == 2
+    assert "<th scope=row>visual.blocks.*.attn.qkv.weight BF16</th>" in text
+
+
 def test_nothing_of_a_hostile_checkpoint_becomes_html() -> None:
     texts = dict.fromkeys(("place", "file", "rule", "expected", "found", "cure"), EVIL)
     made = report(finding(EVIL, **texts), target=EVIL, drawn=profile(name=EVIL))

@@ -74,8 +74,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One family: its name behind the part that its group shares, its dtype, a cell for each layer."""
+    """One family: the part of its name that its group shares, the rest, its dtype, a cell for each layer."""
 
+    prefix: str
     name: str
     dtype: str
     cells: tuple[Cell, ...]
@@ -158,7 +159,7 @@ def _row(line: Line, prefix: str, layers: Sequence[int], kept: Sequence[int]) ->
     rms, absmax = readings(layers, line.rms, RMS_STEP), readings(layers, line.absmax, ABSMAX_STEP)
     name, _, dtype = line.pattern.removeprefix(prefix).rpartition(" ")
     cells = (_cell(line, rms, absmax, at) for at in kept)
-    return Row(printable(name), printable(dtype), tuple(cells))
+    return Row(printable(prefix), printable(name), printable(dtype), tuple(cells))
 
 
 def _cell(line: Line, rms: Sequence[Reading | None], absmax: Sequence[Reading | None], at: int) -> Cell:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from weightlint.heat import Cell, Heat, Row
     from weightlint.profile import Profile
 
-WIDE, WIDEST, NARROWEST = 980, 24, 5
+WIDE, WIDEST, NARROWEST = 960, 24, 5
 """Pixels for all layers together, and for one at most and at least."""
 
 ROOM, DIGIT = 14, 7
@@ -49,7 +49,7 @@ def _map(drawn: Heat) -> Iterator[str]:
     width = max(NARROWEST, min(WIDEST, WIDE // len(drawn.layers)))
     narrow = " narrow" if width < ROOM else ""
     yield f'<div class=scroll tabindex=0><table class="map{narrow}" style="--n: {len(drawn.layers)}; --w: {width}px" aria-label="families by layers">'
-    yield "<thead><tr><th scope=col>family</th><th scope=col>dtype</th>"
+    yield "<thead><tr><th scope=col>family</th><th scope=col class=dtype>dtype</th>"
     labelled = drawn.labelled(DIGIT * len(str(max(drawn.layers))) / width)
     for at, layer in enumerate(drawn.layers):
         found = " found" if any(row.cells[at].codes for row in drawn.rows) else ""
@@ -113,16 +113,20 @@ def _spots(drawn: Heat) -> Iterator[str]:
         alone = len(drawn.layers) < ENOUGH
         yield f"<p>{'Too few layers to compare.' if alone else 'No layer is far from the others of its family.'}</p>"
         return
-    yield "<h2>Worth a look</h2><table class=list><thead><tr><th scope=col>layer</th><th scope=col>family</th>"
+    yield "<h2>Worth a look</h2><div class=scroll><table class=list><thead><tr><th scope=col>layer</th><th scope=col>family</th>"
     yield "<th scope=col>findings</th>"
     yield "<th scope=col class=number>RMS</th><th scope=col class=number>usual</th><th scope=col class=number>absmax</th>"
     yield "<th scope=col class=number>usual</th></tr></thead><tbody>"
     for spot in spots[:MAX_SPOTS]:
-        yield f"<tr><td class=number>{spot.layer}</td><th scope=row>{escape(f'{spot.row.name} {spot.row.dtype}')}</th>"
+        yield f"<tr><td class=number>{spot.layer}</td><th scope=row>{escape(_name(spot.row, drawn))} {escape(spot.row.dtype)}</th>"
         yield f"<td>{escape(' '.join(spot.cell.codes))}</td>{_numbers(spot.cell.rms)}{_numbers(spot.cell.absmax)}</tr>"
-    yield "</tbody></table>"
+    yield "</tbody></table></div>"
     if more := len(spots) - MAX_SPOTS:
         yield f"<p class=dim>and {more:,} more</p>" if more > 0 else ""
+
+
+def _name(row: Row, drawn: Heat) -> str:
+    return row.name if len(drawn.groups) == 1 else row.prefix + row.name
 
 
 def _numbers(reading: Reading | None) -> str:
@@ -132,7 +136,7 @@ def _numbers(reading: Reading | None) -> str:
 
 
 def _beside(rows: Sequence[Row]) -> Iterator[str]:
-    yield "<table class=list><thead><tr><th scope=col>family</th><th scope=col>dtype</th>"
+    yield "<table class=list><thead><tr><th scope=col>family</th><th scope=col class=dtype>dtype</th>"
     yield "<th scope=col class=number>RMS</th><th scope=col class=number>absmax</th><th scope=col>findings</th></tr></thead><tbody>"
     for row in rows:
         (cell,) = row.cells

@@ -33,7 +33,7 @@ article.info .level { color: var(--info); }
 TABLES = """
 table { border-collapse: collapse; font-size: 13px; }
 .list th, .list td { padding: 3px 14px 3px 0; border-bottom: 1px solid var(--rule); text-align: left; vertical-align: top; }
-.list th { font-weight: 600; } .list tbody th { font: 13px/1.5 ui-monospace, monospace; }
+.list thead th { font-weight: 600; white-space: nowrap; } .list tbody th { font: 13px/1.5 ui-monospace, monospace; }
 .list .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .scroll { overflow-x: auto; padding-bottom: 8px; }
 .map { border-collapse: separate; border-spacing: 1px; font-size: 12px; }
@@ -59,6 +59,7 @@ table { border-collapse: collapse; font-size: 13px; }
 .key { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 16px; margin: 8px 0; font-size: 12px; --w: 18px; }
 .key span { display: inline-flex; align-items: center; gap: 1px; } .key b { font-weight: 400; padding: 0 5px; }
 .key i { display: inline-block; width: 18px; font-style: normal; }
+@media (max-width: 800px) { body { padding: 14px; } .map tbody th { max-width: 9rem; } .map .dtype { display: none; } }
 @media print { @page { size: landscape; margin: 10mm; }
   body { max-width: none; padding: 0; font-size: 11px; } h1 { font-size: 18px; } h2 { margin-top: 16px; font-size: 14px; }
   .dim, .program, .key, .list, dl { font-size: 10px; } .scroll { overflow: visible; } tr { break-inside: avoid; }

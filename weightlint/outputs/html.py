@@ -78,7 +78,7 @@ def _facts(facts: Facts) -> Iterator[tuple[str, str]]:
         "plan": plan,
         "tensors": f"{facts.tensors:,}",
         "files": f"{facts.files:,}",
-        "size": size_of(facts.bytes),
+        "size": size_of(facts.bytes) if facts.bytes else "",
         "seconds": f"{facts.seconds:,.1f}",
     }
     yield from ((name, value) for name, value in named.items() if value)
