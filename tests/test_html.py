@@ -68,11 +68,13 @@ def finding(message: str = "2 NaN", *, code: str = "WL701", **more: str) -> Find
     )
 
 
-def profile(layers: int = 12, families: int = 3, *, name: str = "mlp.up_proj") -> Profile:
+def profile(
+    layers: int = 12, families: int = 3, *, name: str = "mlp.up_proj", stack: str = "model.layers"
+) -> Profile:
     """Return a profile in which layer 9 of the first family is 64 times too large and has a finding."""
     lines = [
         Line(
-            f"model.layers.*.{name}{at}.weight BF16",
+            f"{stack}.*.{name}{at}.weight BF16",
             tuple(None if at == 1 and layer < 3 else 0.5 for layer in range(layers)),
             tuple(
                 None if at == 1 and layer < 3 else (1.28 if at == 0 and layer == 9 else 0.02)
@@ -168,7 +170,7 @@ def test_families_of_two_stacks_are_told_apart() -> None:
 
 def test_nothing_of_a_hostile_checkpoint_becomes_html() -> None:
     texts = dict.fromkeys(("place", "file", "rule", "expected", "found", "cure"), EVIL)
-    made = report(finding(EVIL, **texts), target=EVIL, drawn=profile(name=EVIL))
+    made = report(finding(EVIL, **texts), target=EVIL, drawn=profile(name=EVIL, stack=EVIL))
     text = written(made)
     page, tame = Page(text), Page(written(report(finding(), drawn=profile())))
     assert [tag for tag, _ in page.found] == [tag for tag, _ in tame.found]
