@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from weightlint.cli._choices import complete_format, complete_rule
-
-if TYPE_CHECKING:
-    from weightlint.probe import Runner
+from weightlint.cli._runners import chosen, runner_options
 
 EPILOG = """\b
 Exit codes:
@@ -35,10 +33,7 @@ looked at for its values alone; `weightlint manifest` writes down what is sound 
 @click.option(
     "--dtype", metavar="NAME", help="The dtype it will run in: float16 asks whether weights overflow."
 )
-@click.option("--runner", metavar="NAME", help="Who does the work: see `weightlint list runners`.")
-@click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="Threads; one for each core if not given."
-)
+@runner_options
 @click.option("--resume", metavar="FILE", help="Keep results here, and begin with what is there already.")
 @click.option(
     "--cache", is_flag=True, help="Keep results for the next time: unchanged files are not read again."
@@ -84,7 +79,7 @@ def verify(
         message = "--cache and --resume both say where results are kept; keep one"
         raise UsageError(message)
     options = {key: given[key] for key in ("against", "manifest", "values")}
-    options["runner"] = _runner(given["runner"], given["threads"])
+    options["runner"] = chosen(given)
     with ears(quiet=quiet) as listening:
         if part is not None:
             return _part(target, part, given["output"], options | {"ears": listening})
@@ -129,23 +124,6 @@ def _part(target: str, part: str, output: str | None, options: dict[str, Any]) -
     read = sum(row.read for row in tally.rows.values())
     click.echo(f"{output}: {len(tally.rows):,} of {len(tally.jobs):,} jobs, {read:,} bytes read")
     return 0
-
-
-def _runner(name: str | None, threads: int | None) -> Runner:
-    from dataclasses import replace
-
-    from weightlint.cli._choices import RUNNERS
-    from weightlint.errors import UsageError, nearest
-    from weightlint.runners.threads import Threads
-
-    chosen = name or "threads"
-    if chosen not in RUNNERS:
-        message = (
-            f"--runner {chosen}: no such runner{nearest(chosen, RUNNERS)}; there are {', '.join(RUNNERS)}"
-        )
-        raise UsageError(message)
-    runner = RUNNERS[chosen]
-    return replace(runner, workers=threads) if isinstance(runner, Threads) else runner
 
 
 COMMAND = verify

@@ -37,7 +37,8 @@ def report(
 ) -> Report:
     """Judge what was seen; without a checkpoint, by the tally alone."""
     files = checkpoint or Checkpoint(target=tally.target)
-    lost = tuple(fault for job, row in tally.entries() for fault in _faults(job, row))
+    several = len({row.node for row in tally.rows.values()}) > 1
+    lost = tuple(fault for job, row in tally.entries() for fault in _faults(job, row, named=several))
     case = Case(replace(files, faults=(*files.faults, *lost)), running=running, tally=tally)
     beside = [Case(other) for other in files.others]
     findings, skips = judge([case, *beside], select or RULES, ignore)
@@ -75,8 +76,9 @@ def _interrupted(tally: Tally) -> Iterator[str]:
         yield f"not all was read: {len(left):,} of {len(files):,} files are left, {size:,} bytes"
 
 
-def _faults(job: Job, row: Row) -> Iterator[Fault]:
-    """Say what could not be read of a job, in one fault."""
+def _faults(job: Job, row: Row, *, named: bool) -> Iterator[Fault]:
+    """Say what could not be read of a job, in one fault; `named` asks for the machine that met it."""
+    where = f" on node {row.node}" if named and row.node else ""
     if row.errors:
         offset, _, _, why = row.errors[0]
         lost = sum(wanted - got for _, wanted, got, _ in row.errors)
@@ -85,7 +87,7 @@ def _faults(job: Job, row: Row) -> Iterator[Fault]:
         yield Fault(
             kind=FaultKind.TORN if ends else FaultKind.UNREADABLE,
             file=job.file,
-            message=f"{job.file} cannot be read at byte {offset:,}: {why}; {lost:,} bytes are lost",
+            message=f"{job.file} cannot be read at byte {offset:,}{where}: {why}; {lost:,} bytes are lost",
             tensors=tuple(hit[:1]) if not ends else tuple(hit),
             cure="see that nothing writes to it, and verify again"
             if ends

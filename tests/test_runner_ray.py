@@ -1,0 +1,219 @@
+"""`--runner ray` on a real cluster of three nodes: the same report as threads, whatever happens to a node."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from test_verify import bf16, layers, normal, write
+
+from weightlint import api
+from weightlint.cli import app
+from weightlint.errors import UsageError
+from weightlint.outputs.json import OUTPUT
+from weightlint.runners.ray import Ray
+from weightlint.runners.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from weightlint.finding import Report
+    from weightlint.probe import Job, Probe, Row
+
+pytestmark = pytest.mark.ray
+pytest.importorskip("ray", reason="there is no Ray here")
+
+NODES = ("one", "two", "three")
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="module")
+def cluster(scratch: Path) -> Iterator[Any]:
+    """A head without CPUs, as clusters on Kubernetes have, and three nodes with a SCRATCH folder each."""
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for name in NODES:
+            made.add_node(num_cpus=1, node_name=name, env_vars={"SCRATCH": str(scratch / name)})
+        yield made
+    finally:
+        made.shutdown()
+
+
+def checkpoint(folder: Path, files: int = 12) -> Path:
+    """Write a checkpoint with a NaN, a block of zeros and a layer that is there twice, over several files."""
+    for number in range(files):
+        tensors = {
+            f"model.layers.{number}.mlp.{name}_proj.weight": ("BF16", bf16(normal(64, 256, seed=number)))
+            for name in ("up", "down")
+        }
+        if number == 3:
+            tensors["model.layers.3.mlp.up_proj.weight"][1][5, 5] = 0x7FC0
+        if number == 5:
+            tensors["model.layers.5.mlp.down_proj.weight"][1][20:] = 0
+        if number == 7:
+            tensors["model.layers.7.mlp.up_proj.weight"] = ("BF16", bf16(normal(64, 256, seed=6)))
+        write(folder / f"model-{number + 1:05}-of-{files:05}.safetensors", tensors)
+    return folder
+
+
+def shown(report: Report) -> str:
+    import io
+
+    stream = io.StringIO()
+    OUTPUT(replace(report, facts=replace(report.facts, seconds=0.0)), stream)
+    return stream.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A probe that takes its time."""
+
+    probe: Probe
+    seconds: float
+
+    def __call__(self, job: Job, told: Callable[[int], None], /) -> Row:
+        time.sleep(self.seconds)
+        return self.probe(job, told)
+
+
+class Watched(Ray):
+    """Runs slow jobs and does something when some of them are done."""
+
+    def __init__(self, address: str, seconds: float, after: int, then: Callable[[], None]) -> None:
+        super().__init__(address)
+        self.__dict__.update(slow=seconds, after=after, then=then, nodes=[])
+
+    def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+        own = self.__dict__
+        for number, row in enumerate(super().run(jobs, Slow(probe, own["slow"]), told), 1):
+            own["nodes"].append(row.node)
+            if number == own["after"]:
+                own["then"]()
+            yield row
+
+
+@pytest.fixture(autouse=True)
+def by_value() -> Iterator[None]:
+    """Send the probe of this file with its code: no node can import a test."""
+    from ray import cloudpickle
+
+    here = sys.modules[__name__]
+    cloudpickle.register_pickle_by_value(here)
+    yield
+    cloudpickle.unregister_pickle_by_value(here)
+
+
+def test_the_report_is_that_of_threads(cluster: Any, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    nodes: list[str] = []
+    runner = Watched(cluster.address, 0.2, 12, nodes.clear)
+    ours = api.verify(str(path), runner=runner)
+    assert shown(ours) == shown(api.verify(str(path)))
+    assert {finding.code for finding in ours.findings} == {"WL701", "WL702", "WL706"}
+    assert set(runner.__dict__["nodes"]) == {*NODES}
+
+
+def test_what_a_lost_node_has_not_done_is_done_again(cluster: Any, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 24)
+    extra = cluster.add_node(num_cpus=2, node_name="doomed")
+    cluster.wait_for_nodes()
+    runner = Watched(cluster.address, 1.0, 6, lambda: cluster.remove_node(extra, allow_graceful=False))
+    ours = api.verify(str(path), runner=runner)
+    assert "doomed" in runner.__dict__["nodes"]
+    assert ours.facts.complete
+    assert ours.facts.checked == 48
+    assert shown(ours) == shown(api.verify(str(path)))
+
+
+def test_rows_are_kept_for_another_runner(cluster: Any, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "m")
+    kept = str(tmp_path / "state.json")
+    api.verify(str(path), runner=Ray(cluster.address), resume=kept)
+
+    class Idle(Threads):
+        def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+            assert [*jobs] == []
+            return iter(())
+
+    assert api.verify(str(path), runner=Idle(), resume=kept).facts.checked == 24
+
+
+def test_the_command_line(cluster: Any, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    words = ["verify", str(path), "--runner", "ray", "--address", cluster.address, "--format", "json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["summary"]["checked"] == 24
+
+
+def test_ctrl_c_gives_what_was_seen(cluster: Any, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 40)
+    program = (
+        "import os, signal, sys\n"
+        "from weightlint import api\n"
+        "from weightlint.runners.ray import Ray\n"
+        "from weightlint.verifying.run import Ears\n"
+        "stop = lambda count: os.kill(os.getpid(), signal.SIGINT)\n"
+        "report = api.verify(sys.argv[1], runner=Ray(sys.argv[2]), ears=Ears(read=stop))\n"
+        "print(report.facts.complete, 0 < report.facts.checked < 80, report.exit_code())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path), cluster.address],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert signal.SIGINT not in {-done.returncode}
+    assert done.stdout.split()[:1] == ["False"], done.stderr
+
+
+def test_nobody_answers(tmp_path: Path) -> None:
+    write(tmp_path / "m.safetensors", layers())
+    with pytest.raises(UsageError, match="nobody answers there"):
+        api.verify(str(tmp_path), runner=Ray("127.0.0.1:1"))
+    with pytest.raises(UsageError, match="nobody answers there"):
+        api.verify(str(tmp_path), runner=Ray("ray://127.0.0.1:1"))
+    with pytest.raises(UsageError, match="Ray at nowhere"):
+        api.verify(str(tmp_path), runner=Ray("nowhere"))
+
+
+def test_a_node_that_sees_another_file(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where every node has a disk of its own under this path."""
+    path = checkpoint(tmp_path)
+    from weightlint.verifying import run
+
+    class Elsewhere(run.Scan):
+        def __reduce__(self) -> tuple[Any, ...]:
+            from weightlint.stores.local import LocalStore
+
+            return run.Scan, (LocalStore(Path("/nowhere")),)
+
+    monkeypatch.setattr("weightlint.verifying.run.Scan", Elsewhere)
+    with pytest.raises(
+        UsageError, match=r"node (one|two|three) does not see the model-\d+-of-00012.safetensors"
+    ):
+        api.verify(str(path), runner=Ray(cluster.address))
+
+
+def test_numbers_are_those_of_numpy(cluster: Any, tmp_path: Path) -> None:
+    array = normal(64, 256)
+    array[3, 4] = np.nan
+    write(tmp_path / "m.safetensors", {"a.weight": ("F32", array)})
+    (found,) = api.verify(str(tmp_path), runner=Ray(cluster.address)).findings
+    assert found.code == "WL701"
