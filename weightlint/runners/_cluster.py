@@ -40,6 +40,7 @@ def cluster(address: str | None) -> Iterator[Any]:
         return
     address = address or os.environ.get("RAY_ADDRESS") or None
     _knock(address)
+    logging.getLogger("ray").setLevel(logging.ERROR)
     # a checker sends nobody word of itself
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

@@ -5,6 +5,7 @@ The machines must see the files under the same path; they are sent jobs and send
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from itertools import islice
@@ -15,7 +16,7 @@ from weightlint.probe import Option, Row, Stats
 from weightlint.runners._cluster import cluster, cores, names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from weightlint.probe import Job, Probe, Runner
 
@@ -64,7 +65,7 @@ class Ray:
         with cluster(self.address) as ray:
             task = _task(ray, num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD")
             queue = _Queue(_sorted(jobs), task, lambda: _room(ray.cluster_resources().get("CPU", 0)))
-            yield from _heard(_rows(ray, [queue], probe), told)
+            yield from _heard(ray, [queue], probe, told)
 
     def run_on_each(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
         """Yield the row of each job on each machine.
@@ -84,7 +85,7 @@ class Ray:
                 )
                 for node, name in names(ray).items()
             ]
-            yield from _heard(_rows(ray, queues, probe), told)
+            yield from _heard(ray, queues, probe, told)
 
 
 def _sorted(jobs: Iterable[Job]) -> Iterator[Job]:
@@ -109,13 +110,15 @@ def _unheard(count: int) -> None:
     """Tell nobody: the caller is on another machine, and hears of a job when it is done."""
 
 
-def _heard(rows: Iterable[Row], told: Callable[[int], None]) -> Iterator[Row]:
-    for row in rows:
-        told(row.read)
-        yield row
+def _heard(ray: Any, queues: list[_Queue], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+    # closed here and now, while there still is a cluster on which to cancel
+    with closing(_rows(ray, queues, probe)) as rows:
+        for row in rows:
+            yield row
+            told(row.read)
 
 
-def _rows(ray: Any, queues: list[_Queue], probe: Probe) -> Iterator[Row]:
+def _rows(ray: Any, queues: list[_Queue], probe: Probe) -> Generator[Row, None, None]:
     """Yield rows as they come; where the caller turns away, what is under way is cancelled."""
     sent, known = ray.put(probe), names(ray)
     try:
