@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
@@ -38,7 +37,12 @@ looked at for its values alone; `weightlint manifest` writes down what is sound 
 @click.option(
     "--cache", is_flag=True, help="Keep results for the next time: unchanged files are not read again."
 )
-@click.option("--part", metavar="I/N", help="Read one of N parts and write what was seen to --output.")
+@click.option(
+    "--part",
+    metavar="I/N|auto",
+    help="Read one of N parts and write what was seen to --output, part-I-of-N.json if not given; auto takes I and N from "
+    "srun, torchrun or mpirun, auto/N takes I from an indexed Job. `weightlint merge` puts parts together.",
+)
 @click.option(
     "--format",
     "formats",
@@ -109,21 +113,22 @@ def _whole(target: str, options: dict[str, Any], given: dict[str, Any]) -> int:
     return report.exit_code(Level[given["fail_on"].upper()])
 
 
-def _part(target: str, part: str, output: str | None, options: dict[str, Any]) -> int:
-    from weightlint import api
-    from weightlint.errors import UsageError
+def _part(target: str, text: str, output: str | None, options: dict[str, Any]) -> int:
+    import os
 
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", part)
-    if not found or not 0 < int(found[1]) <= int(found[2]):
-        message = f"--part {part}: not a part such as 3/8, the third of eight"
-        raise UsageError(message)
-    if output is None:
-        message = f"--part {part} writes what it saw: say where with --output part{found[1]}.json"
-        raise UsageError(message)
-    tally = api.verify_part(target, int(found[1]), int(found[2]), output, **options)
-    read = sum(row.read for row in tally.rows.values())
-    click.echo(f"{output}: {len(tally.rows):,} of {len(tally.jobs):,} jobs, {read:,} bytes read")
-    return 0
+    from weightlint import api
+    from weightlint.finding import printable
+    from weightlint.verifying.launcher import part_of
+    from weightlint.verifying.tally import part
+
+    number, of = part_of(text, os.environ)
+    place = output or f"part-{number}-of-{of}.json"
+    tally = api.verify_part(target, number, of, place, **options)
+    mine = [job.key for job in part(tally.jobs.values(), number, of)]
+    done = [tally.rows[key] for key in mine if key in tally.rows]
+    read = sum(row.read for row in done)
+    click.echo(f"{printable(place)}: {len(done):,} of {len(mine):,} jobs, {read:,} bytes read")
+    return 0 if len(done) == len(mine) else 3
 
 
 COMMAND = verify

@@ -41,13 +41,14 @@ def known(tally: Tally, rows: Iterable[Row], store: Store) -> Tally:
         if job is None or row.errors or not row.version:
             continue
         if job.file not in versions:
-            versions[job.file] = _version(store, job.file)
+            versions[job.file] = version_of(store, job.file)
         if versions[job.file] == row.version:
             kept[row.key] = row
     return replace(tally, rows=kept)
 
 
-def _version(store: Store, file: str) -> str:
+def version_of(store: Store, file: str) -> str:
+    """Return the version of a file, "" where it cannot be opened."""
     try:
         with store.open(file) as blob:
             return blob.version
@@ -75,7 +76,7 @@ def run(tally: Tally, jobs: Iterable[Job], runner: Runner, store: Store, ears: E
         return replace(tally, rows=rows), False
     finally:
         ears.saved(replace(tally, rows=rows))
-    return _confirmed(replace(tally, rows=rows), probe), True
+    return confirmed(replace(tally, rows=rows), probe), True
 
 
 def _adopted(row: Row, file: str, store: Store, versions: dict[str, str]) -> Row:
@@ -87,7 +88,7 @@ def _adopted(row: Row, file: str, store: Store, versions: dict[str, str]) -> Row
     if row.node in {"", platform.node()}:
         return row
     if file not in versions:
-        versions[file] = _version(store, file)
+        versions[file] = version_of(store, file)
     here = versions[file]
     seen, *changed = row.version.partition(" ")
     if not here or alike(seen, here):
@@ -100,7 +101,7 @@ def _adopted(row: Row, file: str, store: Store, versions: dict[str, str]) -> Row
     raise UsageError(message)
 
 
-def _confirmed(tally: Tally, probe: Probe) -> Tally:
+def confirmed(tally: Tally, probe: Probe) -> Tally:
     """Read again the tensors whose samples are equal, and keep the hashes of all their bytes."""
     rows = dict(tally.rows)
     for job in suspects(tally):

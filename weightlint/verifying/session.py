@@ -12,10 +12,11 @@ from weightlint.checkpoint import collector_off
 from weightlint.errors import UsageError
 from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
-from weightlint.verifying import tally as tallies
+from weightlint.verifying import stored
 from weightlint.verifying.jobs import Wanted, files_of, jobs
 from weightlint.verifying.run import Ears, known, run
 from weightlint.verifying.tally import Tally
+from weightlint.verifying.tally import part as part_of
 from weightlint.verifying.truths import Truths, gather
 
 if TYPE_CHECKING:
@@ -38,6 +39,12 @@ class Session:
         self._store = store
         self._keep = keep
 
+    @property
+    def mine(self) -> list[Job]:
+        """Return the jobs of the parts that were asked for."""
+        jobs = self.tally.jobs.values()
+        return [job for number, of in self.tally.parts for job in part_of(jobs, number, of)]
+
     def read(self, wanted: Iterable[Job], runner: Runner | None, ears: Ears | None) -> bool:
         """Do these jobs and keep what was seen; return whether all were done."""
         from weightlint.runners.threads import RUNNER
@@ -53,7 +60,7 @@ class Session:
             return
         half = self._keep.with_name(f"{self._keep.name}.half")
         try:
-            half.write_text(tallies.text(tally, program=__version__), encoding="ascii")
+            half.write_text(stored.text(tally, program=__version__), encoding="ascii")
             half.replace(self._keep)
         except OSError as error:
             message = f"cannot keep results in {self._keep}: {error.strerror}"
@@ -69,10 +76,11 @@ def begin(
     prints: bool = False,
     resume: str | None = None,
     leave_out: str | None = None,
+    part: tuple[int, int] | None = None,
 ) -> Session:
     """Work out what is to be read of a checkpoint.
 
-    `leave_out` is a file that is about to be written. Raises:
+    `leave_out` is a file that is about to be written, `part` the number and count of one that is to be read alone. Raises:
         UsageError: there is nothing to read, or what is given cannot be used.
     """
     with collector_off():
@@ -105,10 +113,11 @@ def begin(
         jobs={job.key: job for job in found},
         digests=tuple(digest for file in truths.digests.values() for digest in file),
         notes=_notes(truths, listed, len(files_of(checkpoint, wanted))),
+        parts=(part,) if part else (),
     )
     keep = Path(resume) if resume else None
     if keep is not None and keep.exists():
-        tally = known(tally, tallies.read(keep).rows.values(), store)
+        tally = known(tally, stored.read(keep).rows.values(), store)
     return Session(checkpoint, store, tally, keep)
 
 
