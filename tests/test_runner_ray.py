@@ -186,6 +186,27 @@ def test_ctrl_c_gives_what_was_seen(cluster: Any, tmp_path: Path) -> None:
     assert (done.stdout.split(), done.stderr) == (["False", "10"], "")
 
 
+def test_every_node_has_its_own_copy(cluster: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head knows no SCRATCH; of the three nodes that do, one has another bit."""
+    for name in NODES:
+        for number in (1, 2):
+            array = bf16(normal(64, 256, seed=number))
+            array[9, 9] ^= name == "three" and number == 2
+            write(
+                scratch / name / "m" / f"model-{number}.safetensors", {f"x{number}.weight": ("BF16", array)}
+            )
+    monkeypatch.setenv("SCRATCH", str(scratch / "three"))
+    words = ["verify", "$SCRATCH/m", "--runner", "ray", "--address", cluster.address, "--every-node"]
+    result = CliRunner().invoke(app, [*words, "--format", "json"])
+    differing, lacking = sorted(json.loads(result.stdout)["findings"], key=lambda it: str(it["level"]))
+    assert (
+        "on node three 1 file differs from what nodes one, two hold: model-2.safetensors"
+        in differing["message"]
+    )
+    assert differing["tensors"] == ["x2.weight"]
+    assert "has no copy: there is nothing at $SCRATCH/m on it" in lacking["message"]
+
+
 def test_nobody_answers(tmp_path: Path) -> None:
     write(tmp_path / "m.safetensors", layers())
     with pytest.raises(UsageError, match="nobody answers there"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from weightlint.loader import Release
     from weightlint.plan import Plan
     from weightlint.planning import Planning
-    from weightlint.probe import Runner
+    from weightlint.probe import Runner, Widespread
     from weightlint.renaming import Renaming
     from weightlint.verifying.run import Ears
     from weightlint.verifying.tally import Tally
@@ -214,10 +215,11 @@ def verify(
     runner: Runner | None = None,
     resume: str | None = None,
     ears: Ears | None = None,
+    every_node: bool = False,
 ) -> Report:
     """Read every byte of a checkpoint once and report what is wrong with them.
 
-    `against` are files or folders that say what the files should hash to, beside what lies with the checkpoint; `manifest` is one
+    `every_node` reads the own copy of every machine that the runner reaches, and compares them. `against` are files or folders that say what the files should hash to, beside what lies with the checkpoint; `manifest` is one
     of ours. `resume` is a file of earlier results, which is brought up to date. `ears` are told how it goes.
 
     Raises:
@@ -227,8 +229,18 @@ def verify(
     from weightlint.verifying.verdicts import report
 
     began, use = time.perf_counter(), running(dtype, None)
-    session = begin(target, against=against, manifest=manifest, values=values, resume=resume)
-    whole = session.read(session.tally.pending, runner, ears)
+    session = begin(
+        os.path.expandvars(target) if every_node else target,
+        against=against,
+        manifest=manifest,
+        values=values,
+        resume=resume,
+        compare=every_node,
+    )
+    if every_node:
+        whole = session.read_everywhere(target, _widespread(runner, resume), ears)
+    else:
+        whole = session.read(session.tally.pending, runner, ears)
     return report(
         session.tally,
         session.checkpoint,
@@ -238,6 +250,21 @@ def verify(
         complete=whole,
         seconds=time.perf_counter() - began,
     )
+
+
+def _widespread(runner: Runner | None, resume: str | None) -> Widespread:
+    from weightlint.errors import UsageError
+    from weightlint.probe import Widespread
+
+    if resume is not None:
+        message = (
+            "copies of several machines are compared anew each time: results of an earlier run are of no use"
+        )
+        raise UsageError(message)
+    if isinstance(runner, Widespread):
+        return runner
+    message = "this runner reaches no other machine, so there are no copies to compare: take --runner ray"
+    raise UsageError(message)
 
 
 def verify_part(

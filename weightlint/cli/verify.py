@@ -38,6 +38,12 @@ looked at for its values alone; `weightlint manifest` writes down what is sound 
     "--cache", is_flag=True, help="Keep results for the next time: unchanged files are not read again."
 )
 @click.option(
+    "--every-node",
+    is_flag=True,
+    help="With --runner ray: compare the copies that the nodes have on their own disks under PATH, in which $NAME (in quotes) "
+    "is a variable of each node. Begin it on a node that has a copy; a shared file system would be read once by each node.",
+)
+@click.option(
     "--part",
     metavar="I/N|auto",
     help="Read one of N parts and write what was seen to --output, part-I-of-N.json if not given; auto takes I and N from "
@@ -82,6 +88,11 @@ def verify(
     if cache and resume:
         message = "--cache and --resume both say where results are kept; keep one"
         raise UsageError(message)
+    if given["every_node"] and (cache or resume or part):
+        message = (
+            "--every-node reads all of every copy each time: it goes without --part, --resume and --cache"
+        )
+        raise UsageError(message)
     options = {key: given[key] for key in ("against", "manifest", "values")}
     options["runner"] = chosen(given)
     with ears(quiet=quiet) as listening:
@@ -103,6 +114,7 @@ def _whole(target: str, options: dict[str, Any], given: dict[str, Any]) -> int:
         select=selectors(given["select"]),
         ignore=selectors(given["ignore"]),
         dtype=given["dtype"],
+        every_node=given["every_node"],
         **options,
     )
     write(report, places)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from weightlint.checkpoint import Checkpoint
-    from weightlint.probe import Job, Runner
+    from weightlint.probe import Job, Runner, Widespread
     from weightlint.store import Store
 
 OWN = (".weightlint", ".git")
@@ -54,6 +54,21 @@ class Session:
         self._save(self.tally)
         return whole
 
+    def read_everywhere(self, target: str, runner: Widespread, ears: Ears | None) -> bool:
+        """Do all jobs on the own copy of every machine; return whether all were done."""
+        from weightlint.verifying import nodes
+
+        root = self._store.real()
+        if root is None:
+            message = (
+                f"{target}: only copies on local disks can be compared, not what lies in one place for all"
+            )
+            raise UsageError(message)
+        probe = nodes.own_copy(target, root)
+        tally = replace(self.tally, target=target)
+        self.tally, whole = nodes.read(tally, runner, probe, ears or Ears())
+        return whole
+
     def _save(self, tally: Tally) -> None:
         """Write a tally whole or not at all."""
         if self._keep is None:
@@ -77,10 +92,12 @@ def begin(
     resume: str | None = None,
     leave_out: str | None = None,
     part: tuple[int, int] | None = None,
+    compare: bool = False,
 ) -> Session:
     """Work out what is to be read of a checkpoint.
 
-    `leave_out` is a file that is about to be written, `part` the number and count of one that is to be read alone. Raises:
+    `leave_out` is a file that is about to be written, `part` the number and count of one that is to be read alone;
+    `compare` asks for hashes of tensors beside all else. Raises:
         UsageError: there is nothing to read, or what is given cannot be used.
     """
     with collector_off():
@@ -97,7 +114,7 @@ def begin(
     )
     wanted = Wanted(
         values=values,
-        prints=prints or listed is not None,
+        prints=prints or compare or listed is not None,
         sha256=prints,
         digests=truths.digests,
         manifest=listed,

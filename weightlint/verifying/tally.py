@@ -22,7 +22,7 @@ class Tally:
     """Jobs of a run by key, the rows of those that are done, and what the files should hash to.
 
     `notes` say in words who vouches for the files. `parts` are those that were asked for, as number and count, none for the whole.
-    `program` is the version of weightlint that wrote it.
+    `program` is the version of weightlint that wrote it. `by_node` are the rows of each machine, where every machine has a copy of its own.
     """
 
     target: str
@@ -32,6 +32,7 @@ class Tally:
     notes: tuple[str, ...] = ()
     parts: tuple[tuple[int, int], ...] = ()
     program: str = ""
+    by_node: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
 
     @property
     def pending(self) -> tuple[Job, ...]:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from weightlint import __version__
 from weightlint.case import Case
 from weightlint.checkpoint import Checkpoint
-from weightlint.finding import Facts, Report
+from weightlint.finding import Facts, Report, counted, printable
 from weightlint.index import Fault, FaultKind
 from weightlint.verdict import judge
 from weightlint.verifying.health import profile
+from weightlint.verifying.nodes import splits, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ def report(
         skips=tuple(skip for skip in skips if skip.code.startswith(RULES)),
         facts=_facts(tally, seconds, complete=whole, arch=arch),
         version=__version__,
-        notes=(*_interrupted(tally), *tally.notes),
+        notes=(*_interrupted(tally), *_agreed(tally), *tally.notes),
         profile=profile(tally, findings),
     )
 
@@ -74,6 +75,22 @@ def _interrupted(tally: Tally) -> Iterator[str]:
         left = {job.file for job in tally.pending}
         size = sum(job.stop - job.start for job in tally.pending)
         yield f"not all was read: {len(left):,} of {len(files):,} files are left, {size:,} bytes"
+
+
+def _agreed(tally: Tally) -> Iterator[str]:
+    """Say of how many machines the copies are equal, if all are."""
+    if tally.by_node:
+        lacking = {*without(tally)}
+        holders = [node for node in tally.by_node if node not in lacking]
+        equal = all(len(split.groups) == 1 for split in splits(tally))
+        if equal and holders and not tally.pending:
+            same = "holds a copy" if len(holders) == 1 else "hold the same bytes"
+            yield f"{counted(len(holders), 'node')} {same}: {_named(holders)}"
+
+
+def _named(nodes: Sequence[str]) -> str:
+    more = f" and {len(nodes) - 8:,} more" if len(nodes) > 8 else ""
+    return printable(", ".join(nodes[:8])) + more
 
 
 def _faults(job: Job, row: Row, *, named: bool) -> Iterator[Fault]:
