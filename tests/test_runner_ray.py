@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -92,6 +93,19 @@ class Slow:
         return self.probe(job, told)
 
 
+@dataclass(frozen=True, slots=True)
+class Deadly:
+    """A probe that takes its process along at one file."""
+
+    probe: Probe
+    file: str
+
+    def __call__(self, job: Job, told: Callable[[int], None], /) -> Row:
+        if job.file == self.file:
+            os._exit(1)
+        return self.probe(job, told)
+
+
 class Watched(Ray):
     """Runs slow jobs and does something when some of them are done."""
 
@@ -100,8 +114,14 @@ class Watched(Ray):
         self.__dict__.update(slow=seconds, after=after, then=then, nodes=[])
 
     def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+        return self.watched(super().run(jobs, Slow(probe, self.__dict__["slow"]), told))
+
+    def run_on_each(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+        return self.watched(super().run_on_each(jobs, Slow(probe, self.__dict__["slow"]), told))
+
+    def watched(self, rows: Iterator[Row]) -> Iterator[Row]:
         own = self.__dict__
-        for number, row in enumerate(super().run(jobs, Slow(probe, own["slow"]), told), 1):
+        for number, row in enumerate(rows, 1):
             own["nodes"].append(row.node)
             if number == own["after"]:
                 own["then"]()
@@ -138,6 +158,33 @@ def test_what_a_lost_node_has_not_done_is_done_again(cluster: Any, tmp_path: Pat
     assert ours.facts.complete
     assert ours.facts.checked == 48
     assert shown(ours) == shown(api.verify(str(path)))
+
+
+def test_a_copy_on_a_node_that_is_lost(cluster: Any, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 6)
+    extra = cluster.add_node(num_cpus=1, node_name="doomed")
+    cluster.wait_for_nodes()
+    runner = Watched(cluster.address, 1.0, 6, lambda: cluster.remove_node(extra, allow_graceful=False))
+    found = api.verify(str(path), runner=runner, every_node=True).findings
+    (told,) = [it.message for it in found if it.code == "WL705"]
+    assert told.startswith("on node doomed ")
+    assert "the machine was lost while it read" in told
+
+
+def test_a_file_that_kills_whoever_reads_it(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        write(tmp_path / f"m-{number}.safetensors", {f"x{number}.weight": ("F32", normal(64, 64))})
+    monkeypatch.setattr("weightlint.runners.ray.RETRIES", 1)
+
+    class Doomed(Ray):
+        def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+            return super().run(jobs, Deadly(probe, "m-2.safetensors"), told)
+
+    (found,) = api.verify(str(tmp_path), runner=Doomed(cluster.address)).findings
+    assert found.place.files == ("m-2.safetensors",)
+    assert "the machine was lost while it read (WorkerCrashedError)" in found.message
 
 
 def test_rows_are_kept_for_another_runner(cluster: Any, tmp_path: Path) -> None:

@@ -50,7 +50,10 @@ def cluster(address: str | None) -> Iterator[Any]:
             ray.init(address=address, **_manners())
     except (OSError, RuntimeError, ValueError) as error:
         why = str(error).partition("\n")[0].rstrip(". ")
-        message = f"{_called(address)}: {why}; give the address of a running cluster, or --runner threads"
+        message = (
+            f"{_called(address)}: {why}; give the address of a running cluster (one with tokens wants "
+            "RAY_AUTH_MODE=token), or --runner threads"
+        )
         raise UsageError(message) from error
     try:
         yield ray

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.names import natural
-from weightlint.scanning.scan import Scan
-from weightlint.stores.local import LocalStore
 from weightlint.verifying.advice import judge
 from weightlint.verifying.damage import Damage, damage
 
@@ -36,6 +34,9 @@ class OwnCopy:
 
     def __call__(self, job: Job, told: Callable[[int], None], /) -> Row:
         """Read the bytes of a job of this machine's copy."""
+        from weightlint.scanning.scan import Scan
+        from weightlint.stores.local import LocalStore
+
         return Scan(LocalStore(Path(os.path.expandvars(self.path))))(job, told)
 
 
