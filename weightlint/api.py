@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from weightlint.loader import Release
     from weightlint.plan import Plan
     from weightlint.planning import Planning
-    from weightlint.probe import Runner, Widespread
+    from weightlint.probe import Runner
     from weightlint.renaming import Renaming
     from weightlint.verifying.run import Ears
     from weightlint.verifying.tally import Tally
@@ -238,7 +238,7 @@ def verify(
         compare=every_node,
     )
     if every_node:
-        whole = session.read_everywhere(target, _widespread(runner, resume), ears)
+        whole = session.read_everywhere(target, runner, ears)
     else:
         whole = session.read(session.tally.pending, runner, ears)
     return report(
@@ -250,21 +250,6 @@ def verify(
         complete=whole,
         seconds=time.perf_counter() - began,
     )
-
-
-def _widespread(runner: Runner | None, resume: str | None) -> Widespread:
-    from weightlint.errors import UsageError
-    from weightlint.probe import Widespread
-
-    if resume is not None:
-        message = (
-            "copies of several machines are compared anew each time: results of an earlier run are of no use"
-        )
-        raise UsageError(message)
-    if isinstance(runner, Widespread):
-        return runner
-    message = "this runner reaches no other machine, so there are no copies to compare: take --runner ray"
-    raise UsageError(message)
 
 
 def verify_part(

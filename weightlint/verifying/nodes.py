@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from weightlint.names import natural
 from weightlint.verifying.advice import judge
 from weightlint.verifying.damage import Damage, damage
+from weightlint.verifying.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from weightlint.probe import Job, Row, Span, Widespread
     from weightlint.verifying.run import Ears
-    from weightlint.verifying.tally import Tally
 
 ABSENT = os.strerror(2)
 
@@ -97,12 +97,9 @@ def _is_absent(row: Row) -> bool:
 
 def splits(tally: Tally) -> Iterator[Split]:
     """Yield for each file how the machines agree on it."""
-    files: dict[str, list[Job]] = defaultdict(list)
-    for job in tally.jobs.values():
-        files[job.file].append(job)
     lacking = {*without(tally)}
     holders = {node: rows for node, rows in tally.by_node.items() if node not in lacking}
-    for file, jobs in files.items():
+    for file, jobs in tally.files.items():
         groups: dict[object, list[str]] = defaultdict(list)
         for node, rows in holders.items():
             if all(job.key in rows for job in jobs):
@@ -127,13 +124,15 @@ def size_of(row: Row) -> int | None:
     return int(first) if first.isdigit() else None
 
 
-def _ranked(tally: Tally, file: str, jobs: list[Job], groups: list[tuple[str, ...]]) -> Split:
+def _ranked(tally: Tally, file: str, jobs: Sequence[Job], groups: list[tuple[str, ...]]) -> Split:
     """Order the groups: what is vouched for, what could be read, what most machines have."""
+    mine = {job.key: job for job in jobs}
+    alone = Tally(target=tally.target, jobs=mine, digests=tuple(tally.digest_of(file)))
 
     def rank(nodes: tuple[str, ...]) -> tuple[bool, bool, bool, int]:
         rows = tally.by_node[nodes[0]]
         is_read = not any(rows[job.key].errors for job in jobs)
-        good, bad = _judged(tally, file, rows)
+        good, bad = _judged(replace(alone, rows=rows), file)
         return not (is_read and good), not is_read, bad, -len(nodes)
 
     ordered = sorted(groups, key=rank)
@@ -141,13 +140,12 @@ def _ranked(tally: Tally, file: str, jobs: list[Job], groups: list[tuple[str, ..
     return Split(file, tuple(jobs), tuple(ordered), sure, vouched=not rank(ordered[0])[0])
 
 
-def _judged(tally: Tally, file: str, rows: Mapping[str, Row]) -> tuple[bool, bool]:
+def _judged(alone: Tally, file: str) -> tuple[bool, bool]:
     """Tell whether somebody vouches for one machine's copy of a file, and whether somebody contradicts it."""
-    one = replace(tally, rows=rows, by_node={})
-    good, bad = judge(one, file)
-    hurt = damage(one, file)
+    good, bad = judge(alone, file)
+    hurt = damage(alone, file)
     wrong = bool(bad or hurt.pieces or hurt.records)
-    listed = any(span.prints for job in one.jobs.values() if job.file == file for span in job.spans)
+    listed = any(span.prints for job in alone.jobs.values() for span in job.spans)
     return not wrong and bool(good or listed), wrong
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from weightlint import __version__
 from weightlint.checkpoint import collector_off
 from weightlint.errors import UsageError
+from weightlint.probe import Widespread
 from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
 from weightlint.verifying import stored
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from weightlint.checkpoint import Checkpoint
-    from weightlint.probe import Job, Runner, Widespread
+    from weightlint.probe import Job, Runner
     from weightlint.store import Store
 
 OWN = (".weightlint", ".git")

@@ -33,6 +33,15 @@ class Tally:
     parts: tuple[tuple[int, int], ...] = ()
     program: str = ""
     by_node: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
+    _files: dict[str, list[Job]] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _told: dict[str, list[Digest]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # rules ask file by file, and a checkpoint may have ten thousand
+        for job in self.jobs.values():
+            self._files.setdefault(job.file, []).append(job)
+        for digest in self.digests:
+            self._told.setdefault(digest.file, []).append(digest)
 
     @property
     def pending(self) -> tuple[Job, ...]:
@@ -43,9 +52,14 @@ class Tally:
         """Yield the jobs that are done with their rows, in the order of the jobs."""
         return ((job, self.rows[key]) for key, job in self.jobs.items() if key in self.rows)
 
+    @property
+    def files(self) -> Mapping[str, Sequence[Job]]:
+        """Return the jobs of each file."""
+        return self._files
+
     def digest_of(self, file: str) -> Sequence[Digest]:
         """Return what one file should hash to."""
-        return [digest for digest in self.digests if digest.file == file]
+        return self._told.get(file, ())
 
 
 def shares(jobs: Iterable[Job], of: int) -> dict[str, int]:
