@@ -67,7 +67,9 @@ def flip(path: Path, at: int) -> None:
 
 @pytest.fixture
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    first = made(tmp_path / "one")
+    """Make three copies; the first is below a link, which leads elsewhere on other machines."""
+    first = tmp_path / "one"
+    first.symlink_to(made(tmp_path / "disk"))
     for name in ("two", "three"):
         shutil.copytree(first, tmp_path / name)
     monkeypatch.setenv("SCRATCH", str(first))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from weightlint import __version__
 from weightlint.checkpoint import collector_off
 from weightlint.errors import UsageError
-from weightlint.probe import Widespread
 from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
 from weightlint.verifying import stored
@@ -55,17 +54,29 @@ class Session:
         self._save(self.tally)
         return whole
 
-    def read_everywhere(self, target: str, runner: Widespread, ears: Ears | None) -> bool:
-        """Do all jobs on the own copy of every machine; return whether all were done."""
+    def read_everywhere(self, target: str, runner: Runner | None, ears: Ears | None) -> bool:
+        """Do all jobs on the own copy of every machine; return whether all were done.
+
+        Raises:
+            UsageError: there are no other machines, no copies, or results of an earlier run, which say nothing of copies.
+        """
+        from weightlint.probe import Widespread
         from weightlint.verifying import nodes
 
-        root = self._store.real()
-        if root is None:
+        if self._keep is not None:
             message = (
-                f"{target}: only copies on local disks can be compared, not what lies in one place for all"
+                "copies of several machines are compared anew each time: leave out what an earlier run kept"
             )
             raise UsageError(message)
-        probe = nodes.own_copy(target, root)
+        if not isinstance(runner, Widespread):
+            message = (
+                "this runner reaches no other machine, so there are no copies to compare: take --runner ray"
+            )
+            raise UsageError(message)
+        if self._store.real() is None:
+            message = f"{target} lies in one place for all; copies on the disks of machines are compared, so give a folder of theirs"
+            raise UsageError(message)
+        probe = nodes.own_copy(target, Path(self._store.name))
         tally = replace(self.tally, target=target)
         self.tally, whole = nodes.read(tally, runner, probe, ears or Ears())
         return whole
