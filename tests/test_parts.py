@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -369,6 +370,37 @@ def test_a_part_that_lies_gives_no_traceback(sound: tuple[Path, Any], data: st.D
     assert "internal error" not in result.stderr
     assert "WL000" not in result.stdout
     assert "\x1b" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [
+        (("parts",), [[0, 3]], "part 0 of 3 cannot be"),
+        (("parts",), [[4, 3]], "part 4 of 3 cannot be"),
+        (("parts",), [[1, 1_000_000]], "part 1 of 1,000,000 cannot be"),
+        (("jobs", 0, 1), "../x", "leads out of the folder"),
+        (("jobs", 0, 3), -1, "the number -1 stands where a whole number"),
+        (("jobs", 0, 3), True, "true stands where a whole number"),
+        (("jobs", 0, 2), 10, "does not add up"),
+        (("jobs", 0, 5, 1, 2), 1, "does not add up"),
+        (("jobs", 0, 5, 1, 7), 0, "does not add up"),
+        (("jobs", 0, 5, 1, 8), [3], "the number 3 stands where a text"),
+        (("jobs", 0, 5, 1), ["x"], "a list stands where a list of 9"),
+        (("rows", 0, 0), "another", "is not of its job"),
+        (("rows", 0, 2), 1 << 40, "is not of its job"),
+        (("rows", 0, 5), [], "is not of its job"),
+        (("rows", 0, 6), [[5, 4]], "is not of its job"),
+        (("rows", 0, 4), {"sha256": 1}, "the number 1 stands where a text"),
+        (("weightlint",), ..., "has no 'weightlint'"),
+    ],
+)
+def test_what_a_part_cannot_say(
+    sound: tuple[Path, Any], place: tuple[Any, ...], value: Any, why: str
+) -> None:
+    folder, table = sound
+    (folder / "odd.json").write_text(json.dumps(changed(table, place, value)))
+    with pytest.raises(UsageError, match=re.escape(why)):
+        api.merge([str(folder / "odd.json")])
 
 
 @pytest.mark.parametrize(
