@@ -473,7 +473,6 @@ def test_the_command_line(tmp_path: Path) -> None:
         (["--manifest", "config.json"], "no manifest of weightlint"),
         (["--manifest", "absent.json"], "No such file"),
         (["--part", "9/8", "--output", "x"], "3/8"),
-        (["--part", "1/8"], "--output"),
         (["--runner", "thread"], "nearest: threads"),
         (["--cache", "--resume", "x"], "keep one"),
     ],
