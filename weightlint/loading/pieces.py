@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """What one slot gives to one parameter of a rank.
+    """What one slot gives to one parameter of a rank, the same for all layers.
 
     `room` is the rank's part, row-major, of a tensor of `whole_rows` rows. For scales of blocks `weight_rows` are the rows
     of the weight below and `block_rows` those under one scale.
     """
 
-    param: str
     part: str
     slot: Slot
     room: Shape
@@ -34,10 +33,6 @@ class Piece:
     whole_rows: int = 0
     weight_rows: int = 0
     block_rows: int = 0
-
-    def moved(self, param: str) -> Piece:
-        """Return the same piece of another layer's parameter."""
-        return replace(self, param=param)
 
 
 def joined(pieces: list[Piece], order: tuple[str, ...]) -> tuple[Shape, dict[str, Part]]:

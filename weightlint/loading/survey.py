@@ -182,6 +182,7 @@ class Cover:
         self.site = site
         self.places = places
         self.regions: dict[str, dict[tuple[Shape, Shape], tuple[int, set[int]]]] = defaultdict(dict)
+        self._stack = site.local_experts
 
     def add(self, group: Group, cell: Sequence[Row], fill: Fill) -> None:
         """Note what a cell of tensors writes, of which the first one does `fill`."""
@@ -209,7 +210,7 @@ class Cover:
     def _places(self, numbers: set[int]) -> int:
         """Count the places that experts take on the rank, 1 for what is no expert's."""
         if len(numbers) == len(self.site.experts) and -1 not in numbers:
-            return self.site.local_experts
+            return self._stack
         return sum(1 if number < 0 else len(self.places.get(number, ())) for number in numbers)
 
 
