@@ -6,7 +6,7 @@ Knows nothing of tensors or of loaders.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.names import brace, span
 
@@ -17,8 +17,7 @@ MAX_RANKS = 1_000_000
 """Processes of one plan: twenty times the largest training run that was ever published."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(NamedTuple):
     """What one pipeline rank holds: decoder layers, and whether embedding, head and MTP layers."""
 
     layers: tuple[int, ...] = ()
@@ -27,8 +26,7 @@ class Stage:
     mtp: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assigned:
+class Assigned(NamedTuple):
     """A cut that a plan gives for some tensors by name; in `pattern`, `*` stands for any number.
 
     `dim` counts from the front, or with a minus from the back; None leaves the tensors whole. `parts` are
@@ -104,8 +102,7 @@ class Plan:
         return (f"tp{span(range(self.tp))}.pp{span(wanted)}{tail}",)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Rank:
+class Rank(NamedTuple):
     """One process; `dp` is None where there is no data parallelism."""
 
     tp: int = 0

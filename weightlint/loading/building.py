@@ -227,9 +227,7 @@ class _Builder:
         stack = pieces[0].is_expert
         if pieces[0].fuse is not None and pieces[0].fuse.whole:
             pieces = apart(pieces[0], pieces[0].fuse.parts)
-        shape, parts = (
-            stacked(pieces, self.places) if stack else joined(pieces, self._order(pieces))
-        )
+        shape, parts = stacked(pieces, self.places) if stack else joined(pieces, self._order(pieces))
         if pieces[0].fuse is not None and pieces[0].fuse.paired:
             parts = {"": Part((0,) * len(shape), shape, Cutting())}
         return shape, parts

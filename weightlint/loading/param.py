@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.loading.casting import refused
 from weightlint.loading.copying import Cutting, Sliced, narrow, placed
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from weightlint.loading.copying import Copy
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Where in a parameter one tensor goes: `room` elements from `offset` on, row-major.
 
     `rows` are those of the whole tensor before it is cut for a rank.

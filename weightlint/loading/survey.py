@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.loading.gathering import missed
 from weightlint.loading.load import Loader
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from weightlint.names import Coord
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Tensors of one group in one layer: those of `coords` whose expert is `among` the rank's, or is not.
 
     `whole` tells that they are all the experts that the rank holds. `at` is the position of the expert's number.
@@ -155,14 +154,16 @@ class Surveyor:
         """Split a group into tensors that this rank treats alike."""
         cells: dict[tuple[object, ...], list[Row]] = defaultdict(list)
         local, count, at = site.experts, self.model.experts, group.expert_at
+        complete = group.complete(count) if at is not None and count else frozenset()
+        has_all = len(local) == count
         for layer, coords in group.by_layer.items():
             sort = (
                 self.sorts.get(layer) if layer is not None else None,
                 layer is None or layer in site.layers,
             )
-            if at is None or not count or (len(local) == count and layer in group.complete(count)):
+            if at is None or not count or (has_all and layer in complete):
                 cells[sort].append(Row(layer, coords, whole=at is not None and bool(count)))
-            elif layer in group.complete(count):
+            elif layer in complete:
                 if local:
                     cells[*sort, "here"].append(Row(layer, coords, whole=True, at=at, among=local))
                 cells[*sort, "away"].append(Row(layer, coords, at=at, among=local, inside=False))
@@ -197,8 +198,10 @@ class Cover:
                 numbers = {-1}
             else:
                 numbers = everywhere if row.whole else {coord[at] for coord in row.members()}
-            _, before = self.regions[name].get(region, (0, set()))
-            self.regions[name][region] = fill.elements, before | numbers
+            regions = self.regions[name]
+            if region in regions:
+                numbers = regions[region][1] | numbers
+            regions[region] = fill.elements, numbers
 
     def written(self) -> dict[str, int]:
         """Return the elements that are written of each parameter."""
@@ -211,6 +214,8 @@ class Cover:
         """Count the places that experts take on the rank, 1 for what is no expert's."""
         if len(numbers) == len(self.site.experts) and -1 not in numbers:
             return self._stack
+        if numbers == {-1}:
+            return 1
         return sum(1 if number < 0 else len(self.places.get(number, ())) for number in numbers)
 
 
