@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,8 +28,7 @@ class Part(NamedTuple):
     rows: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Param:
+class Param(NamedTuple):
     """One parameter: `parts` by the name of the projection, `""` where it is not made of several.
 
     `kind` is the slot's. `default` tells that it is not asked for, `sound` that it has a value that serves even if
