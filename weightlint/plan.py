@@ -17,7 +17,8 @@ MAX_RANKS = 1_000_000
 """Processes of one plan: twenty times the largest training run that was ever published."""
 
 
-class Stage(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
     """What one pipeline rank holds: decoder layers, and whether embedding, head and MTP layers."""
 
     layers: tuple[int, ...] = ()
@@ -26,7 +27,8 @@ class Stage(NamedTuple):
     mtp: bool = False
 
 
-class Assigned(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
     """A cut that a plan gives for some tensors by name; in `pattern`, `*` stands for any number.
 
     `dim` counts from the front, or with a minus from the back; None leaves the tensors whole. `parts` are

@@ -6,7 +6,7 @@ Knows nothing of ranks; `weightlint.spread` asks it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ class PlanNames:
         other = self.others.get(slot.pattern)
         if found is None and other is not None and (found := self._find(other)):
             # gate and up lie in one tensor there and are two here
-            return found._replace(parts=1)
+            return replace(found, parts=1)
         return found
 
     def _find(self, module: str) -> Assigned | None:

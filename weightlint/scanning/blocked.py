@@ -29,7 +29,7 @@ class Blocked:
     def __init__(self, span: Span, fields: tuple[Field, ...]) -> None:
         self.fields = fields
         self.wrong = Wrong()
-        self.squares, self.sampled = 0.0, 0
+        self._squares, self._sampled = 0.0, 0
         self.peak = span.start
         self._unit = span.unit
         self._numbers = [NUMBERS[field.number] for field in fields]
@@ -41,6 +41,18 @@ class Blocked:
     def absmax(self) -> float:
         """Return the largest finite magnitude of a scale."""
         return max(number.value(top) for number, top in zip(self._numbers, self._top, strict=True))
+
+    @property
+    def squares(self) -> float:
+        """Return the sum of the squares of the scales that were sampled."""
+        self._weigh()
+        return self._squares
+
+    @property
+    def sampled(self) -> int:
+        """Return how many scales were sampled."""
+        self._weigh()
+        return self._sampled
 
     @property
     def median(self) -> float:
@@ -74,15 +86,14 @@ class Blocked:
         """Note what is wrong and return the magnitudes of what is finite."""
         magnitude = number.magnitude(bits)
         at = self._at(field, offset)
-        bad = magnitude > (number.sign if field.lax else number.largest)
-        if bad.any():
+        bad = magnitude > number.largest
+        if not field.lax:
             infinite = bad & (magnitude == (number.infinity or 0))
             self.wrong.add(NAN, bad & ~infinite, at)
             self.wrong.add(INF, infinite, at)
-            magnitude = np.where(bad, np.zeros((), bits.dtype), magnitude)
         if not (field.signed or number.unsigned):
-            self.wrong.add(NEGATIVE, (bits > number.sign) & ~bad, at)
-        return magnitude
+            self.wrong.add(NEGATIVE, (bits > number.sign) & (~bad | field.lax), at)
+        return np.where(bad, np.zeros((), bits.dtype), magnitude)
 
     def _raise(self, which: int, top: int, peak: int) -> None:
         value = self._numbers[which].value(top)
@@ -100,8 +111,8 @@ class Blocked:
             return
         values = self._numbers[0].values(np.concatenate(self._kept)).astype(np.float64)
         self._kept.clear()
-        self.squares += float(np.dot(values, values))
-        self.sampled += len(values)
+        self._squares += float(np.dot(values, values))
+        self._sampled += len(values)
         _, exponents = np.frexp(values[values > 0])
         self._exponents += np.bincount(np.clip(exponents - 1, -256, 255) + 256, minlength=512)
 
