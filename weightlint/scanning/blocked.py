@@ -111,7 +111,7 @@ class Blocked:
             return
         values = self._numbers[0].values(np.concatenate(self._kept)).astype(np.float64)
         self._kept.clear()
-        self._squares += float(np.dot(values, values))
+        self._squares += float(np.add.reduce(np.square(values)))
         self._sampled += len(values)
         _, exponents = np.frexp(values[values > 0])
         self._exponents += np.bincount(np.clip(exponents - 1, -256, 255) + 256, minlength=512)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from weightlint.probe import Span
     from weightlint.scanning.number import Bits, Bytes, Number
 
-_KEPT = 64
-"""Samples that are kept before they are weighed together."""
+_KEPT = 8
+"""Samples that are kept before they are weighed together; with more, what is allocated for it has to be mapped anew."""
 
 
 class Plain:
@@ -93,9 +93,11 @@ class Plain:
             return
         bits = np.concatenate(self._kept)
         self._kept.clear()
-        values = self.number.values(bits[~self._bad(bits)]).astype(np.float64)
+        bad = self._bad(bits)
+        values = self.number.values(bits[~bad] if bad.any() else bits).astype(np.float64)
         with np.errstate(over="ignore"):
-            self._squares += float(np.dot(values, values))
+            # np.dot would wake the threads of its library, which then stand in the way of ours
+            self._squares += float(np.add.reduce(np.square(values)))
         self._sampled += len(values)
 
     def _look_for_nan(self, bits: Bits, offset: int) -> None:
