@@ -83,6 +83,10 @@ class Spot(NamedTuple):
     offset: int
 
 
+MOST_SQUARES = 1e300
+"""The largest sum of squares that is told: of doubles it may have none, and sums of many tensors must have one."""
+
+
 class Stats(NamedTuple):
     """What one tensor's bytes hold. `counts` are wrong values by kind, `spots` the first places of each.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from weightlint import strict_json
 from weightlint.digest import Digest
 from weightlint.errors import UsageError
-from weightlint.probe import Job, Row
+from weightlint.probe import MOST_SQUARES, Job, Row
 from weightlint.strict_json import BadJsonError
 from weightlint.verifying.tally import Tally
 from weightlint.verifying.typed import reader
@@ -27,9 +27,6 @@ MAX_SIZE = 1 << 30
 """Bytes of a tally that are read."""
 
 MAX_PARTS = 999_999
-
-LARGEST = 1e300
-"""A sum of squares that still can be added to others."""
 
 
 def text(tally: Tally, *, program: str) -> str:
@@ -90,7 +87,9 @@ def _tally(table: Any) -> Tally:
 
 def _tamed(row: Row) -> Row:
     """Keep sums of squares, which alone may be too large for a float, where they can be added."""
-    return replace(row, stats=tuple(each._replace(squares=min(each.squares, LARGEST)) for each in row.stats))
+    return replace(
+        row, stats=tuple(each._replace(squares=min(each.squares, MOST_SQUARES)) for each in row.stats)
+    )
 
 
 def _check(tally: Tally) -> None:
