@@ -137,7 +137,7 @@ def _counts(digests: Iterable[Digest], total: int) -> Iterator[str]:
     for digest in digests:
         files[_what(digest), digest.origin].add(digest.file)
     for (what, origin), named in files.items():
-        verb = "has" if total == 1 else "have"
+        verb = "has" if len(named) == 1 else "have"
         yield f"{len(named):,} of {counted(total, 'file')} {verb} {what} from {origin}"
 
 
