@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from weightlint.digest import SOURCES, STRENGTH, Digest, Remark
+from weightlint.digest import SOURCES, STRENGTH, Digest, Remark, lacking
 from weightlint.finding import counted
 from weightlint.format import format_of
 from weightlint.series import alike
@@ -70,11 +70,22 @@ def gather(store: Store, files: Sequence[str], against: Sequence[Path] = ()) -> 
         said += read_given(path, files)
     digests = [each for each in said if isinstance(each, Digest)]
     remarks = [each.text for each in said if isinstance(each, Remark)]
+    lack = {algorithm: lacking(algorithm) for algorithm in {each.algorithm for each in digests}}
+    remarks += [_left_aside(digests, algorithm, what) for algorithm, what in sorted(lack.items()) if what]
+    digests = [each for each in digests if not lack[each.algorithm]]
     mine = [each for each in digests if each.file in set(files)]
     return Truths(
         digests=_by_file(mine, files),
         absent=tuple(_absent(store, digests, files)),
         notes=(*_counts(mine, len(files)), *dict.fromkeys(remarks)),
+    )
+
+
+def _left_aside(digests: Iterable[Digest], algorithm: str, lack: str) -> str:
+    of = [each for each in digests if each.algorithm == algorithm]
+    files = len({each.file for each in of})
+    return (
+        f"the {algorithm} of {counted(files, 'file')} from {of[0].origin} was not compared: that takes {lack}"
     )
 
 
