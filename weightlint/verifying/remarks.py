@@ -25,8 +25,8 @@ def remarks(truths: Truths) -> Iterator[str]:
             f"the files are of {len(commits)} revisions: {len(most):,} of {main[:12]}, {_listed(few)} of {other[:12]}; "
             "together they may be no model that was ever published"
         )
-    for one, other in truths.disputes():
-        yield f"{printable(one.file)}: {_says(one)} and {_says(other)}; one of the two is of another file"
+    for one, another in truths.disputes():
+        yield f"{printable(one.file)}: {_says(one)} and {_says(another)}; one of the two is of another file"
     if truths.absent:
         names = tuple(each.file for each in truths.absent)
         verb = "is" if len(names) == 1 else "are"
