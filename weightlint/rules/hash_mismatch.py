@@ -21,6 +21,7 @@ from weightlint.names import patterns
 from weightlint.rule import Need, Rule
 from weightlint.verifying.advice import judge
 from weightlint.verifying.damage import damage
+from weightlint.verifying.place import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from weightlint.digest import Digest
     from weightlint.finding import Finding
     from weightlint.verifying.damage import Damage
-
-MAX_RANGES = 8
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -53,13 +52,11 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _by_manifest(file: str, hurt: Damage) -> Finding:
     names = [name for name in dict.fromkeys(span.name for span, _ in hurt.pieces) if name]
-    ranges = ", ".join(f"{start:,} to {stop:,}" for start, stop in hurt.ranges[:MAX_RANGES])
-    more = f" and {len(hurt.ranges) - MAX_RANGES:,} more" if len(hurt.ranges) > MAX_RANGES else ""
     other = hurt.beside if format_of(file) is not None else "its bytes"
     what = f"{counted(len(names), 'tensor')}{hurt.experts}" if names else ""
     what = f"{what} and {other}" if what and other else what or other
     return RULE.finding(
-        f"{printable(file)} differs from the manifest in {what}: bytes {ranges}{more}{hurt.values}",
+        f"{printable(file)} differs from the manifest in {what}: {ranges(hurt.runs)}{hurt.values}",
         place=Place(tensors=tuple(patterns(names)), files=(file,)),
         count=max(1, len(names)),
         unit="tensor" if names else "file",
@@ -75,8 +72,10 @@ def _by_digest(file: str, bad: Sequence[tuple[Digest, str]]) -> Finding:
     more = f", nor that of {' and '.join(dict.fromkeys(others))}" if others else ""
     doubt = f"; {digest.doubt}" if digest.doubt else ""
     kind = "size" if digest.size is not None and found.endswith("bytes") else digest.algorithm
+    runs = [(it.start, it.stop) for it, _ in bad if it.stop is not None]
+    where = f" in {ranges(runs)}" if runs and kind != "size" else ""
     return RULE.finding(
-        f"{printable(file)} does not have the {kind} from {printable(digest.origin)}{printable(more)}{printable(doubt)}",
+        f"{printable(file)} does not have the {kind} from {printable(digest.origin)}{where}{printable(more)}{printable(doubt)}",
         level=Level.ERROR if weights else Level.WARNING,
         place=Place(tensors=tuple(patterns(names)), files=(file,)),
         count=max(1, len(names)),
