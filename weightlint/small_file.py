@@ -5,6 +5,7 @@ Regular files up to a limit only; what is not there, too long or no JSON is None
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
 from weightlint.strict_json import BadJsonError, Repeated, parse_exactly
@@ -37,6 +38,18 @@ def read(store: Store, path: str, *, limit: int = MAX_BYTES) -> bytes | None:
 def read_path(path: Path, *, limit: int = MAX_BYTES) -> bytes | None:
     """Return the bytes of a local file of at most `limit` bytes."""
     return read(folder(path.parent), path.name, limit=limit)
+
+
+def read_all(path: Path, *, limit: int) -> bytes:
+    """Return the bytes of a local file that the user names.
+
+    Raises:
+        OSError: it is not there, no regular file, or has more than `limit` bytes.
+    """
+    with folder(path.parent).open(path.name) as blob:
+        if blob.size > limit:
+            raise OSError(errno.EFBIG, f"has {blob.size:,} bytes, more than the {limit:,} that are read")
+        return blob.read(0, blob.size)
 
 
 def table(raw: bytes | None) -> dict[str, Any] | None:

@@ -42,8 +42,10 @@ def check(case: Case) -> Iterator[Finding]:
         told = (file in torn - case.checkpoint.lost_files and hurt.is_of_size) or (
             file in odd and hurt.is_of_header
         )
-        if hurt.pieces and not told:
-            yield _by_manifest(file, hurt)
+        if hurt.pieces:
+            # what differs in length or in a broken header is told by the rule that speaks of it
+            if not told:
+                yield _by_manifest(file, hurt)
         elif bad and not (file in torn and bad[0][0].size is not None):
             yield _by_digest(file, bad)
         elif hurt.records:

@@ -24,7 +24,8 @@ def read_given(path: Path, files: Sequence[str]) -> list[Digest | Remark]:
         UsageError: it is not there, holds no hashes, or says nothing of any of these files.
     """
     if not path.exists():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        around = small_file.folder(path.parent)
+        beside = [*around.names(), *around.folders()]
         message = f"{path}: no such file or folder{nearest(path.name, beside)}"
         raise UsageError(message)
     try:

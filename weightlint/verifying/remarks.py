@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weightlint.finding import counted, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from weightlint.digest import Digest
     from weightlint.verifying.truths import Truths
@@ -22,7 +22,7 @@ def remarks(truths: Truths) -> Iterator[str]:
     if len(commits) > 1:
         (main, most), (other, few), *_ = commits.items()
         yield (
-            f"the files are of {len(commits)} revisions: {len(most):,} of {main[:12]}, {_listed(few)} of {other[:12]}; "
+            f"the files are of {len(commits)} revisions: {len(most):,} of {main[:12]}, {named(few)} of {other[:12]}; "
             "together they may be no model that was ever published"
         )
     for one, another in truths.disputes():
@@ -30,7 +30,7 @@ def remarks(truths: Truths) -> Iterator[str]:
     if truths.absent:
         names = tuple(each.file for each in truths.absent)
         verb = "is" if len(names) == 1 else "are"
-        yield f"{_listed(names)} {verb} listed in {truths.absent[0].origin} and not there"
+        yield f"{named(names)} {verb} listed in {truths.absent[0].origin} and not there"
 
 
 def _says(digest: Digest) -> str:
@@ -39,6 +39,7 @@ def _says(digest: Digest) -> str:
     return f"{digest.origin} says {digest.algorithm} {digest.value[:12]}"
 
 
-def _listed(files: tuple[str, ...]) -> str:
+def named(files: Sequence[str]) -> str:
+    """Name the first few files."""
     rest = f" and {len(files) - FEW:,} more" if len(files) > FEW else ""
     return ", ".join(map(printable, files[:FEW])) + rest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.scanning.scan import Scan
 from weightlint.verifying.copies import suspects
+from weightlint.verifying.tally import fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +36,7 @@ def known(tally: Tally, rows: Iterable[Row], store: Store) -> Tally:
     kept = dict(tally.rows)
     for row in rows:
         job = tally.jobs.get(row.key)
-        if job is None or row.errors or not row.version:
+        if job is None or row.errors or not row.version or not fits(job, row):
             continue
         if job.file not in versions:
             versions[job.file] = _version(store, job.file)

@@ -14,13 +14,13 @@ from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
 from weightlint.verifying import tally as tallies
 from weightlint.verifying.jobs import Wanted, files_of, jobs
-from weightlint.verifying.remarks import remarks
+from weightlint.verifying.remarks import named, remarks
 from weightlint.verifying.run import Ears, known, run
 from weightlint.verifying.tally import Tally
 from weightlint.verifying.truths import Truths, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from weightlint.checkpoint import Checkpoint
     from weightlint.probe import Job, Runner
@@ -52,13 +52,31 @@ class Session:
         """Write a tally whole or not at all."""
         if self._keep is None:
             return
-        half = self._keep.with_name(f"{self._keep.name}.half")
+        half = _half(self._keep)
         try:
             half.write_text(tallies.text(tally, program=__version__), encoding="ascii")
             half.replace(self._keep)
         except OSError as error:
             message = f"cannot keep results in {self._keep}: {error.strerror}"
             raise UsageError(message) from error
+
+
+def _half(keep: Path) -> Path:
+    return keep.with_name(f"{keep.name}.half")
+
+
+def _try_out(keep: Path) -> None:
+    """Make sure before all bytes are read that what they show can be kept.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        _half(keep).touch()
+        _half(keep).unlink()
+    except (OSError, ValueError) as error:
+        message = f"cannot keep results in {keep}: {getattr(error, 'strerror', None) or error}"
+        raise UsageError(message) from error
 
 
 def begin(
@@ -104,10 +122,15 @@ def begin(
     tally = Tally(
         target=target,
         jobs={job.key: job for job in found},
-        digests=tuple(digest for file in truths.digests.values() for digest in file),
-        notes=_notes(truths, listed, len(files_of(checkpoint, wanted))),
+        digests=(
+            *(digest for file in truths.digests.values() for digest in file),
+            *(listed.digests() if listed is not None else ()),
+        ),
+        notes=(*_notes(truths, listed, len(files_of(checkpoint, wanted))), *_absent(store, listed)),
     )
     keep = Path(resume) if resume else None
+    if keep is not None:
+        _try_out(keep)
     if keep is not None and keep.exists():
         tally = known(tally, tallies.read(keep).rows.values(), store)
     return Session(checkpoint, store, tally, keep)
@@ -122,6 +145,19 @@ def _beside(store: Store) -> list[str]:
     with suppress(OSError):
         return [name for name in store.names() if not name.startswith(".")]
     return []
+
+
+def _absent(store: Store, listed: manifests.Manifest | None) -> Iterator[str]:
+    """Say which files of a manifest are not there."""
+    absent = [file for file in (listed.files if listed else ()) if not _is_there(store, file)]
+    if absent:
+        verb = "is" if len(absent) == 1 else "are"
+        yield f"{named(absent)} {verb} listed in the manifest and not there"
+
+
+def _is_there(store: Store, file: str) -> bool:
+    folder, _, name = file.rpartition("/")
+    return name in store.names(folder)
 
 
 def _notes(truths: Truths, listed: manifests.Manifest | None, files: int) -> tuple[str, ...]:

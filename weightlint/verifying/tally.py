@@ -10,11 +10,14 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from weightlint import strict_json
+from weightlint import small_file, strict_json
 from weightlint.digest import Digest
 from weightlint.errors import UsageError
-from weightlint.probe import Crc, Hash, Job, Row, Span, Spot, Stats
+from weightlint.finding import printable
+from weightlint.probe import Job, Row, Spot
 from weightlint.strict_json import BadJsonError
+from weightlint.verifying.records import fields, reader
+from weightlint.verifying.spans import MAX_SLICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -58,10 +61,11 @@ class Tally:
         Raises:
             UsageError: they are of different jobs.
         """
-        if {*self.jobs} != {*other.jobs}:
+        if self.jobs != other.jobs:
+            apart = [key for key in {**self.jobs, **other.jobs} if self.jobs.get(key) != other.jobs.get(key)]
             message = (
                 f"the parts of {self.target} and {other.target} are of different runs: "
-                f"{len({*self.jobs} ^ {*other.jobs}):,} jobs are not in both; run every part with the same options"
+                f"{len(apart):,} jobs are not in both; run every part with the same options"
             )
             raise UsageError(message)
         return replace(self, rows={**self.rows, **other.rows})
@@ -94,7 +98,7 @@ def text(tally: Tally, *, program: str) -> str:
 
 
 def _plain(record: Any, kind: Any) -> list[Any]:
-    return [getattr(record, name) for name in kind.__slots__]
+    return [getattr(record, name) for name in fields(kind)]
 
 
 def read(path: Path) -> Tally:
@@ -104,14 +108,12 @@ def read(path: Path) -> Tally:
         UsageError: it cannot be read or is none.
     """
     try:
-        raw = path.read_bytes()
+        return _tally(strict_json.parse(small_file.read_all(path, limit=MAX_SIZE)))
     except OSError as error:
-        message = f"{path}: {error.strerror}"
+        message = f"{path}: {error.strerror or error}"
         raise UsageError(message) from error
-    try:
-        return _tally(strict_json.parse(raw) if len(raw) <= MAX_SIZE else None)
-    except (BadJsonError, TypeError, ValueError, KeyError, AttributeError) as error:
-        message = f"{path} holds no results of `weightlint verify`: {error}"
+    except (BadJsonError, TypeError, ValueError, KeyError, OverflowError) as error:
+        message = f"{path} holds no results of `weightlint verify`: {error}; remove it and verify again"
         raise UsageError(message) from error
 
 
@@ -119,52 +121,46 @@ def _tally(table: Any) -> Tally:
     if not isinstance(table, dict) or table.get(MARK) != VERSION:
         message = f"it does not say {MARK!r}: {VERSION}"
         raise ValueError(message)
-    jobs = [_job(*fields) for fields in table["jobs"]]
-    rows = [_row(*fields) for fields in table["rows"]]
+    jobs = {job.key: job for job in reader(tuple[Job, ...])(table["jobs"])}
+    rows = {row.key: row for row in reader(tuple[Row, ...])(table["rows"])}
+    for key, job in jobs.items():
+        if not _is_sound(job) or (key in rows and not fits(job, rows[key])):
+            message = f"the entry of {printable(key)} does not add up"
+            raise ValueError(message)
     return Tally(
-        target=str(table["target"]),
-        jobs={job.key: job for job in jobs},
-        rows={row.key: row for row in rows},
-        digests=tuple(_record(Digest, fields) for fields in table["digests"]),
-        notes=tuple(map(str, table["notes"])),
+        target=reader(str)(table["target"]),
+        jobs=jobs,
+        rows=rows,
+        digests=reader(tuple[Digest, ...])(table["digests"]),
+        notes=reader(tuple[str, ...])(table["notes"]),
     )
 
 
-def _record(kind: Any, fields: Sequence[Any]) -> Any:
-    return kind(**dict(zip(kind.__slots__, fields, strict=True)))
+def _is_sound(job: Job) -> bool:
+    """Tell whether the spans of a job come one after the other and can be divided.
 
-
-def _job(*fields: Any) -> Job:
-    job: Job = _record(Job, fields)
-    return replace(
-        job,
-        spans=tuple(_span(*span) for span in job.spans),
-        crcs=tuple(Crc(*crc) for crc in job.crcs),
-        hashes=tuple(Hash(*hash_) for hash_ in job.hashes),
+    Those that a manifest gives may lie beyond the end of the file.
+    """
+    ends = [job.start, *(span.stop for span in job.spans)]
+    ordered = all(end <= span.start <= span.stop for end, span in zip(ends, job.spans, strict=False))
+    sizes = all(
+        span.unit > 0 and 0 < span.slices <= MAX_SLICES and min(span.shape, default=0) >= 0
+        for span in job.spans
     )
+    return 0 <= job.start <= job.stop <= job.size and ordered and sizes
 
 
-def _span(*fields: Any) -> Span:
-    span = Span(*fields)
-    return span._replace(shape=tuple(span.shape), prints=tuple(span.prints))
-
-
-def _row(*fields: Any) -> Row:
-    row: Row = _record(Row, fields)
-    return replace(
-        row,
-        stats=tuple(_stats(*stats) for stats in row.stats),
-        zeros=tuple((start, stop) for start, stop in row.zeros),
-        crcs=tuple(row.crcs),
-        errors=tuple((at, wanted, got, why) for at, wanted, got, why in row.errors),
+def fits(job: Job, row: Row) -> bool:
+    """Tell whether a row may be of a job: it says something of each span, and of bytes that the job has."""
+    if len(row.stats) != len(job.spans):
+        return False
+    spots = all(
+        span.start <= spot.offset < span.stop
+        for span, stats in zip(job.spans, row.stats, strict=True)
+        for spot in (*stats.spots, *([Spot("", stats.peak)] if stats.absmax else []))
     )
-
-
-def _stats(*fields: Any) -> Stats:
-    stats = Stats(*fields)
-    return stats._replace(
-        counts=tuple((what, count) for what, count in stats.counts),
-        spots=tuple(Spot(*spot) for spot in stats.spots),
-        samples=tuple(stats.samples),
-        prints=tuple(stats.prints),
+    counted = all(
+        {what for what, _ in stats.counts} == {spot.what for spot in stats.spots} for stats in row.stats
     )
+    zeros = all(job.start <= start < stop <= job.stop for start, stop in row.zeros)
+    return spots and counted and zeros
