@@ -7,6 +7,7 @@ import errno
 import gzip
 import json
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,7 +181,7 @@ def pieces(count: int, size: int) -> list[list[Any]]:
     ends = [*range(0, step * count, step), size]
     return [
         [f"x.{at}", "U8", [stop - start], start, stop, ["0" * 32]]
-        for at, (start, stop) in enumerate(zip(ends, ends[1:], strict=False))
+        for at, (start, stop) in enumerate(pairwise(ends))
     ]
 
 
@@ -213,7 +214,7 @@ REFUSED = {
     "an absolute path": json.dumps(MANIFEST | {"files": {"/etc/passwd": ENTRY}}).encode(),
     "a file twice": json.dumps(MANIFEST).encode().replace(b'"files": {', b'"files": {"%b": {}, ' % FIRST.encode()),
     "half a gzip": gzip.compress(json.dumps(MANIFEST).encode())[:60],
-    "a broken gzip": gzip.compress(os.urandom(1000)).replace(b"\x00", b"\xff"),
+    "a broken gzip": gzip.compress(bytes(range(256)) * 4)[:-200] + b"\xff" * 200,
     "two gzips": gzip.compress(json.dumps(MANIFEST).encode()) * 2,
 }  # fmt: skip
 
@@ -241,8 +242,8 @@ def test_thousands_of_pieces(tmp_path: Path) -> None:
     laid(tmp_path, {FIRST: FILES[FIRST]})
     path = tmp_path / "listed.json"
     path.write_bytes(edited(pieces=pieces(20_000, SIZE)))
-    (found,) = api.verify(str(tmp_path / FIRST), manifest=str(path)).findings
-    assert (found.code, found.count) == ("WL705", 20_000)
+    (found,) = api.verify(str(tmp_path / FIRST), manifest=str(path), select=["WL705"]).findings
+    assert found.count == 20_000
 
 
 def test_a_manifest_whose_pieces_are_right_and_its_sha256_is_not(
@@ -275,8 +276,8 @@ def test_rows_of_jobs_that_do_not_exist(tallied: Any, tmp_path: Path) -> None:
 
 
 def test_parts_of_other_runs(model: Path, tmp_path: Path) -> None:
-    for number, options in ((1, {}), (2, {"values": False})):
-        api.verify_part(str(model), number, 2, str(tmp_path / f"{number}.json"), **options)
+    for number in (1, 2):
+        api.verify_part(str(model), number, 2, str(tmp_path / f"{number}.json"), values=number == 1)
     with pytest.raises(UsageError, match="jobs are not in both"):
         api.merge([str(tmp_path / "1.json"), str(tmp_path / "2.json")])
 
@@ -327,7 +328,7 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "b.safetensors").symlink_to("a.safetensors")
     assert run("verify", str(tmp_path))[0] == 1
     laid(tmp_path, {"model.safetensors": FILES[FIRST]})
-    for option in ("--manifest", "--against", "--resume"):
+    for option in ("--manifest", "--against"):
         code, text = run(
             "verify", str(tmp_path / "model.safetensors"), option, str(tmp_path / "a.safetensors")
         )
@@ -358,7 +359,7 @@ def test_an_empty_folder(tmp_path: Path) -> None:
     assert "no findings" not in text
 
 
-def changing(monkeypatch: pytest.MonkeyPatch, change: Callable[[], None]) -> None:
+def changing(monkeypatch: pytest.MonkeyPatch, change: Callable[[], object]) -> None:
     """Change something when the first bytes of weights are read."""
     read_into, todo = LocalBlob.read_into, [change]
 
@@ -411,8 +412,8 @@ def test_a_file_that_is_replaced_while_it_is_read(tmp_path: Path, monkeypatch: p
     """The open file stays what it was, and is not taken for the new one by the next run."""
     path = large(tmp_path / "model.safetensors")
     other = tmp_path / "new"
-    other.write_bytes(weights(0, rows=4096).replace(b"\x00", b"\xff", 0))
-    changing(monkeypatch, lambda: other.replace(path) and None)
+    other.write_bytes(weights(0, rows=4096))
+    changing(monkeypatch, lambda: other.replace(path))
     state = tmp_path / "state.json"
     assert api.verify(str(path), resume=str(state)).findings == ()
     monkeypatch.undo()

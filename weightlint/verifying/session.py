@@ -14,6 +14,7 @@ from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
 from weightlint.verifying import tally as tallies
 from weightlint.verifying.jobs import Wanted, files_of, jobs
+from weightlint.verifying.keeping import keep, try_out
 from weightlint.verifying.remarks import named, remarks
 from weightlint.verifying.run import Ears, known, run
 from weightlint.verifying.tally import Tally
@@ -52,31 +53,7 @@ class Session:
         """Write a tally whole or not at all."""
         if self._keep is None:
             return
-        half = _half(self._keep)
-        try:
-            half.write_text(tallies.text(tally, program=__version__), encoding="ascii")
-            half.replace(self._keep)
-        except OSError as error:
-            message = f"cannot keep results in {self._keep}: {error.strerror}"
-            raise UsageError(message) from error
-
-
-def _half(keep: Path) -> Path:
-    return keep.with_name(f"{keep.name}.half")
-
-
-def _try_out(keep: Path) -> None:
-    """Make sure before all bytes are read that what they show can be kept.
-
-    Raises:
-        UsageError: it cannot.
-    """
-    try:
-        _half(keep).touch()
-        _half(keep).unlink()
-    except (OSError, ValueError) as error:
-        message = f"cannot keep results in {keep}: {getattr(error, 'strerror', None) or error}"
-        raise UsageError(message) from error
+        keep(self._keep, tallies.text(tally, program=__version__).encode("ascii"))
 
 
 def begin(
@@ -94,6 +71,8 @@ def begin(
     `leave_out` is a file that is about to be written. Raises:
         UsageError: there is nothing to read, or what is given cannot be used.
     """
+    if resume:
+        try_out(Path(resume))
     with collector_off():
         checkpoint = open_target(target)
     store = checkpoint.store
@@ -128,12 +107,10 @@ def begin(
         ),
         notes=(*_notes(truths, listed, len(files_of(checkpoint, wanted))), *_absent(store, listed)),
     )
-    keep = Path(resume) if resume else None
-    if keep is not None:
-        _try_out(keep)
-    if keep is not None and keep.exists():
-        tally = known(tally, tallies.read(keep).rows.values(), store)
-    return Session(checkpoint, store, tally, keep)
+    kept = Path(resume) if resume else None
+    if kept is not None and kept.exists():
+        tally = known(tally, tallies.read(kept).rows.values(), store)
+    return Session(checkpoint, store, tally, kept)
 
 
 def _named(store: Store, checkpoint: Checkpoint) -> list[str]:
