@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hub_toy import COMMIT, REPO, hub
 from sound import blamed, flip, laid, sha256, shards, silent
 
 from weightlint import api
+from weightlint.errors import UsageError
 from weightlint.finding import Level
 
 if TYPE_CHECKING:
@@ -175,6 +177,70 @@ def test_notes_that_say_nothing(served: Hub, tmp_path: Path, note: str) -> None:
     path = folder / ".cache" / "huggingface" / "download" / f"{FIRST}.metadata"
     path.write_bytes(note.encode(errors="surrogateescape"))
     assert f"1 of 3 files has a sha256 from {NOTES}" in silent(folder).notes
+
+
+def entry(**more: Any) -> Any:
+    return {"size": 7, "blob_id": "a" * 40, "lfs_sha256": "b" * 64, "lfs_size": 7} | more
+
+
+def tree(files: Any, version: Any = 1) -> bytes:
+    return json.dumps({"format_version": version, "files": files}).encode()
+
+
+TREES = {
+    "nothing": b"",
+    "garbage": bytes(range(256)) * 100,
+    "a list": b"[]",
+    "deep": b'{"files": ' + b"[" * 100_000,
+    "another version": tree({FIRST: entry()}, version=2),
+    "no version": tree({FIRST: entry()}, version=None),
+    "no files": tree(None),
+    "a list of files": tree([FIRST]),
+    "an entry of text": tree({FIRST: "x"}),
+    "a size of text": tree({FIRST: entry(size="7")}),
+    "a size below zero": tree({FIRST: entry(size=-7)}),
+    "an LFS size below zero": tree({FIRST: entry(lfs_size=-7)}),
+    "an LFS size of text": tree({FIRST: entry(lfs_size="7")}),
+    "a short hash": tree({FIRST: entry(lfs_sha256="b" * 63)}),
+    "an upper case hash": tree({FIRST: entry(lfs_sha256="B" * 64)}),
+    "a hash of digits": tree({FIRST: entry(lfs_sha256=10**63)}),
+    "out of the folder": tree({f"../{FIRST}": entry(), "/etc/passwd": entry(), "": entry(), "..": entry()}),
+    "another file": tree({"other/" + FIRST: entry()}),
+    "a file twice": tree({FIRST: entry()}).replace(b'"files": {', b'"files": {"%b": {}, ' % FIRST.encode()),
+}
+
+
+@pytest.mark.parametrize("data", TREES.values(), ids=TREES)
+@pytest.mark.parametrize("kind", ["cache", "folder"])
+def test_trees_that_say_nothing(served: Hub, tmp_path: Path, kind: str, data: bytes) -> None:
+    if kind == "cache":
+        place = served.to_cache(tmp_path / "hub")
+        (place.parents[1] / "trees" / f"{COMMIT}.json").write_bytes(data)
+    else:
+        place = served.to_folder(tmp_path / "model")
+        (place / ".cache" / "huggingface" / "trees" / f"{COMMIT}.json").write_bytes(data)
+    assert [note for note in silent(place).notes if TREE in note] == []
+
+
+def test_a_tree_that_is_given(served: Hub, tmp_path: Path) -> None:
+    snapshot = served.to_cache(tmp_path / "hub")
+    listing = snapshot.parents[1] / "trees" / f"{COMMIT}.json"
+    here = laid(tmp_path / "here", {name: FILES[name] for name in (FIRST, SECOND)})
+    assert f"2 of 2 files have a sha256 from {TREE}" in silent(here, against=[str(listing)]).notes
+    flip(here / SECOND)
+    blamed(here, SECOND, TREE, against=[str(listing)])
+    listing.write_bytes(TREES["another version"])
+    with pytest.raises(UsageError, match="no tree listing of version 1"):
+        api.verify(str(here), against=[str(listing)])
+
+
+def test_a_cache_of_several_revisions_is_not_guessed(served: Hub, tmp_path: Path) -> None:
+    snapshot = served.to_cache(tmp_path / "hub")
+    (snapshot.parent / ("ab" * 20)).mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("gone")
+    here = laid(tmp_path / "here", {name: FILES[name] for name in (FIRST, SECOND)})
+    with pytest.raises(UsageError, match="2 revisions; name one"):
+        api.verify(str(here), against=[str(snapshot.parents[1])])
 
 
 def test_an_etag_that_is_no_hash(served: Hub, tmp_path: Path) -> None:

@@ -211,6 +211,14 @@ def test_lists_that_say_nothing(tmp_path: Path, name: str, data: bytes) -> None:
         api.verify(str(here), against=[str(path)])
 
 
+@pytest.mark.parametrize("name", ["SHA256SUMS", f"{FIRST}.sha256", "model.manifest", "model.sig", ".cache"])
+def test_files_of_a_gigabyte_are_not_read(tmp_path: Path, name: str) -> None:
+    laid(tmp_path, FILES)
+    with (tmp_path / name).open("wb") as sparse:
+        sparse.truncate(1 << 30)
+    silent(tmp_path)
+
+
 def test_odd_lines_are_told(tmp_path: Path) -> None:
     laid(tmp_path, FILES)
     path = listed(tmp_path, ["sha256sum"], "SHA256SUMS")

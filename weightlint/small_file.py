@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from weightlint.strict_json import BadJsonError, Repeated, parse_exactly
+from weightlint.strict_json import BadJsonError, Repeated, Unfit, parse_exactly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,11 @@ def table(raw: bytes | None) -> dict[str, Any] | None:
         return plain(parse_exactly(raw))
     except BadJsonError:
         return None
+
+
+def text(value: object) -> str | None:
+    """Return a value if it is a JSON text, which a number too long for one is not, though it is kept as written."""
+    return value if isinstance(value, str) and not isinstance(value, Unfit) else None
 
 
 def plain(value: object) -> dict[str, Any] | None:

@@ -145,8 +145,8 @@ def _with_sizes(items: list[Item]) -> list[Item]:
 
 
 def _resource(each: dict[str, Any], *, in_pieces: bool) -> Item | None:
-    name, algorithm, value = each.get("name"), each.get("algorithm"), each.get("digest")
-    if not (isinstance(name, str) and isinstance(algorithm, str)):
+    name, algorithm, value = (small_file.text(each.get(key)) for key in ("name", "algorithm", "digest"))
+    if name is None or algorithm is None:
         return None
     algorithm = _SHARDED.sub("", algorithm) if in_pieces else algorithm
     if not _is_hex(value, DIGITS.get(algorithm)):
@@ -160,8 +160,9 @@ def _resource(each: dict[str, Any], *, in_pieces: bool) -> Item | None:
 
 
 def _subject(each: dict[str, Any]) -> Item | None:
-    name, value = each.get("name"), (small_file.plain(each.get("digest")) or {}).get("sha256")
-    sound = isinstance(name, str) and _is_hex(value, DIGITS["sha256"])
+    said = small_file.plain(each.get("digest")) or {}
+    name, value = small_file.text(each.get("name")), small_file.text(said.get("sha256"))
+    sound = name is not None and _is_hex(value, DIGITS["sha256"])
     return Item(str(name), "sha256", str(value).lower()) if sound else None
 
 

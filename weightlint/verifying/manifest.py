@@ -148,9 +148,9 @@ def _files(table: Any) -> dict[str, Listed]:
 def _listed(path: str, entry: Any) -> Listed:
     _ask(not unsafe(path), f"{path!r} leads out of the folder")
     _ask(isinstance(entry, dict), f"the entry of {path!r} is no table")
-    size, sha256, listed = entry["size"], entry["sha256"], entry["pieces"]
+    size, sha256, listed = entry["size"], small_file.text(entry["sha256"]) or "", entry["pieces"]
     _ask(type(size) is int and size >= 0, f"the size of {path!r} is none")
-    _ask(isinstance(sha256, str) and _SHA256.fullmatch(sha256) is not None, f"the sha256 of {path!r} is none")
+    _ask(_SHA256.fullmatch(sha256) is not None, f"the sha256 of {path!r} is none")
     _ask(isinstance(listed, list), f"the pieces of {path!r} are no list")
     pieces = tuple(_span(piece) for piece in listed)
     ends = [0, *(piece.stop for piece in pieces)]
