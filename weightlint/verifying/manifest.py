@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from weightlint import small_file, strict_json
+from weightlint.checkpoint import collector_off
 from weightlint.digest import Digest
 from weightlint.errors import UsageError
+from weightlint.finding import printable
 from weightlint.strict_json import BadJsonError, Repeated
-from weightlint.verifying.records import reader
+from weightlint.verifying.records import lack, reader
 from weightlint.verifying.spans import between, tensor
 from weightlint.weight_map import unsafe
 
@@ -34,6 +36,9 @@ BEYOND = ("beyond the end",)
 
 MAX_SIZE = 1 << 28
 """Bytes of a manifest that are read; one of a million tensors has about 1.7e8."""
+
+_Piece = tuple[str, str | None, tuple[int, ...], int, int, tuple[str, ...]]
+"""Name, dtype, shape, first byte, byte after the last, hashes."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -129,9 +134,10 @@ def parse(raw: bytes, path: str) -> Manifest:
     """
     try:
         _ask(len(raw) <= MAX_SIZE, f"it has more than {MAX_SIZE:,} bytes")
-        return Manifest(path, _files(strict_json.parse_exactly(raw)))
+        with collector_off():
+            return Manifest(path, _files(strict_json.parse_exactly(raw)))
     except (BadJsonError, TypeError, ValueError, KeyError) as error:
-        message = f"{path} is no manifest of weightlint: {error}; `weightlint manifest` writes one"
+        message = f"{path} is no manifest of weightlint: {lack(error)}; `weightlint manifest` writes one"
         raise UsageError(message) from error
 
 
@@ -146,26 +152,27 @@ def _files(table: Any) -> dict[str, Listed]:
 
 
 def _listed(path: str, entry: Any) -> Listed:
-    _ask(not unsafe(path), f"{path!r} leads out of the folder")
-    _ask(isinstance(entry, dict), f"the entry of {path!r} is no table")
+    _ask(not unsafe(path), f"{printable(path)} leads out of the folder")
+    _ask(isinstance(entry, dict), f"the entry of {printable(path)} is no table")
     size, sha256, listed = entry["size"], small_file.text(entry["sha256"]) or "", entry["pieces"]
-    _ask(type(size) is int and size >= 0, f"the size of {path!r} is none")
-    _ask(_SHA256.fullmatch(sha256) is not None, f"the sha256 of {path!r} is none")
-    _ask(isinstance(listed, list), f"the pieces of {path!r} are no list")
+    _ask(type(size) is int and size >= 0, f"the size of {printable(path)} is none")
+    _ask(_SHA256.fullmatch(sha256) is not None, f"the sha256 of {printable(path)} is none")
+    _ask(isinstance(listed, list), f"the pieces of {printable(path)} are no list")
     pieces = tuple(_span(piece) for piece in listed)
     ends = [0, *(piece.stop for piece in pieces)]
     covered = all(end == piece.start <= piece.stop for end, piece in zip(ends, pieces, strict=False))
-    _ask(covered and ends[-1] == size, f"the pieces of {path!r} do not make up its {size:,} bytes")
+    _ask(covered and ends[-1] == size, f"the pieces of {printable(path)} do not make up its {size:,} bytes")
     return Listed(size, sha256, pieces)
 
 
 def _span(piece: Any) -> Span:
-    name, dtype, shape, start, stop, prints = reader(
-        tuple[str, str | None, tuple[int, ...], int, int, tuple[str, ...]]
-    )(piece)
-    _ask(min((start, stop, *shape)) >= 0, f"the piece {name!r} has a number below 0")
+    name, dtype, shape, start, stop, prints = reader(_Piece)(piece)
+    _ask(min((start, stop, *shape)) >= 0, f"the piece {printable(name)} has a number below 0")
     made = between(start, stop) if dtype is None else tensor(name, dtype, shape, start, stop)
-    _ask(len(prints) == made.slices, f"the piece {name!r} has {len(prints):,} hashes, not {made.slices:,}")
+    _ask(
+        len(prints) == made.slices,
+        f"the piece {printable(name)} has {len(prints):,} hashes, not {made.slices:,}",
+    )
     return made._replace(prints=prints)
 
 

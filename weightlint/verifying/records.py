@@ -37,10 +37,11 @@ def fields(kind: Any) -> tuple[str, ...]:
 def _record(kind: Any) -> Reader:
     hints = get_type_hints(kind)
     names, readers = tuple(hints), [reader(hint) for hint in hints.values()]
+    # a named tuple takes its fields in order, which is quicker where there are as many as tensors
+    make = getattr(kind, "_make", None) or (lambda values: kind(**dict(zip(names, values, strict=True))))
 
     def read(value: Any) -> Any:
-        values = [read(each) for read, each in zip(readers, _list(value), strict=True)]
-        return kind(**dict(zip(names, values, strict=True)))
+        return make([of(each) for of, each in zip(readers, _list(value), strict=True)])
 
     return read
 
@@ -64,11 +65,12 @@ def _table(key: Reader, of: Reader) -> Reader:
 
 def _plain(kind: type) -> Reader:
     def read(value: Any) -> Any:
-        if type(value) is not kind:
-            if kind is float and type(value) is int:
-                return float(value)
-            _refuse(value, kind.__name__)
-        return value
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+        _refuse(value, kind.__name__)
+        return None
 
     return read
 
@@ -78,6 +80,11 @@ def _list(value: Any) -> list[Any]:
         _refuse(value, "a list")
     found: list[Any] = value
     return found
+
+
+def lack(error: Exception) -> str:
+    """Say what a table lacks where a key was not found, else what the error says."""
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _refuse(value: object, wanted: str) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from weightlint import small_file, strict_json
+from weightlint.checkpoint import collector_off
 from weightlint.digest import Digest
 from weightlint.errors import UsageError
 from weightlint.finding import printable
 from weightlint.probe import Job, Row, Spot
 from weightlint.strict_json import BadJsonError
-from weightlint.verifying.records import fields, reader
+from weightlint.verifying.records import fields, lack, reader
 from weightlint.verifying.spans import MAX_SLICES
 
 if TYPE_CHECKING:
@@ -108,12 +109,13 @@ def read(path: Path) -> Tally:
         UsageError: it cannot be read or is none.
     """
     try:
-        return _tally(strict_json.parse(small_file.read_all(path, limit=MAX_SIZE)))
+        with collector_off():
+            return _tally(strict_json.parse(small_file.read_all(path, limit=MAX_SIZE)))
     except OSError as error:
         message = f"{path}: {error.strerror or error}"
         raise UsageError(message) from error
     except (BadJsonError, TypeError, ValueError, KeyError, OverflowError) as error:
-        message = f"{path} holds no results of `weightlint verify`: {error}; remove it and verify again"
+        message = f"{path} holds no results of `weightlint verify`: {lack(error)}; remove it and verify again"
         raise UsageError(message) from error
 
 
