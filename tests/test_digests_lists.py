@@ -16,6 +16,10 @@ from sound import blamed, flip, laid, sha256, shards, silent, weights
 
 from weightlint import api
 from weightlint.errors import UsageError
+from weightlint.probe import Hash, Job
+from weightlint.scanning.scan import Scan
+from weightlint.stores.local import LocalStore
+from weightlint.verifying.given import read_given
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -234,6 +238,39 @@ def test_two_lists_that_contradict_each_other(tmp_path: Path) -> None:
     (found,) = report.findings
     assert (found.place.files, found.expected) == ((FIRST,), "f" * 64)
     assert any("one of the two is of another file" in note for note in report.notes)
+
+
+def test_a_list_of_contradictions(tmp_path: Path) -> None:
+    """As many lines as fit, each with another hash of the same file: told in a few words, and soon."""
+    laid(tmp_path, {FIRST: FILES[FIRST]})
+    lines = "".join(f"{at:064x}  {FIRST}\n" for at in range(50_000))
+    (tmp_path / "SHA256SUMS").write_text(lines)
+    report = api.verify(str(tmp_path), select=["WL705"])
+    assert [it.place.files for it in report.findings] == [(FIRST,)]
+    assert "sources contradict each other in 49,994 more hashes" in report.notes
+
+
+def test_a_hash_for_each_of_many_tensors(tmp_path: Path) -> None:
+    """Hashes of runs are begun and ended as their bytes come; neighbours and runs within runs as well."""
+    data = quantised(tmp_path / "model.gguf")
+    raw = (tmp_path / "model.gguf").read_bytes()
+    ends = [0, 1, 7, len(raw) // 2, len(raw) - 1, len(raw)]
+    runs = tuple(Hash("sha256", start, stop) for start in ends for stop in ends if start < stop)
+    job = Job(key="k", file="model.gguf", size=len(raw), start=0, stop=len(raw), spans=(), hashes=runs)
+    row = Scan(LocalStore(tmp_path))(job, lambda _: None)
+    assert data
+    assert row.digests == {run.key: sha256(raw[run.start : run.stop]) for run in runs}
+
+
+def test_a_list_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid(tmp_path, FILES)
+
+    def refusing(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(type(tmp_path), "exists", refusing)
+    with pytest.raises(UsageError, match="Permission denied"):
+        read_given(tmp_path / "SHA256SUMS", [*FILES])
 
 
 def test_a_list_that_does_not_belong_here(tmp_path: Path) -> None:

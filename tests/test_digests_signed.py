@@ -156,6 +156,8 @@ BROKEN: dict[str, bytes] = {
     "another algorithm": bundle(statement([resource(FIRST, WRONG, "md5")])),
     "a piece of nothing": bundle(statement([resource(f"{FIRST}:7:7", WRONG)], "shards")),
     "a piece backwards": bundle(statement([resource(f"{FIRST}:9:7", WRONG)], "shards")),
+    "a hole": bundle(statement([resource(f"{FIRST}:{at}:{at + 7}", WRONG) for at in (0, 8)], "shards")),
+    "an overlap": bundle(statement([resource(f"{FIRST}:0:{at}", WRONG) for at in range(1, 9999)], "shards")),
     "no piece": bundle(statement([resource(FIRST, WRONG)], "shards")),
     "digits of another script": bundle(statement([resource(f"{FIRST}:\u0660:\u0667", WRONG)], "shards")),
     "a piece of 5,000 digits": bundle(statement([resource(f"{FIRST}:0:{'9' * 5000}", WRONG)], "shards")),

@@ -130,17 +130,20 @@ def _resources(predicate: dict[str, Any], subject: dict[str, Any]) -> list[Item]
         _resource(each, in_pieces=way.get("method") == "shards")
         for each in _tables(predicate.get("resources"))
     ]
-    sound = _with_sizes([item for item in items if item])
+    sound = [item for item in items if item]
     root = hashlib.sha256(b"".join(bytes.fromhex(item.value) for item in sound)).hexdigest()
     told = (small_file.plain(subject.get("digest")) or {}).get("sha256")
-    return sound if len(sound) == len(items) and root == told else []
+    return _with_sizes(sound) if len(sound) == len(items) and root == told else []
 
 
 def _with_sizes(items: list[Item]) -> list[Item]:
-    """Return items of which those that are pieces know the size of their file: the pieces cover it."""
+    """Return items of which those that are pieces know the size of their file; none where pieces leave holes or overlap."""
     ends: dict[str, int] = {}
-    for item in items:
-        ends[item.name] = max(ends.get(item.name, 0), item.stop or 0)
+    pieces = sorted((item.start, item.stop, item.name) for item in items if item.stop is not None)
+    for start, stop, name in pieces:
+        if start != ends.get(name, 0):
+            return []
+        ends[name] = stop
     return [item._replace(size=ends[item.name]) if item.stop is not None else item for item in items]
 
 

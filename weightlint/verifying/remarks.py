@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from weightlint.verifying.truths import Truths
 
 FEW = 5
-"""Files that one remark names."""
+"""Files that one remark names, and disputes that are told one by one."""
 
 
 def remarks(truths: Truths) -> Iterator[str]:
@@ -25,8 +25,11 @@ def remarks(truths: Truths) -> Iterator[str]:
             f"the files are of {len(commits)} revisions: {len(most):,} of {main[:12]}, {named(few)} of {other[:12]}; "
             "together they may be no model that was ever published"
         )
-    for one, another in truths.disputes():
+    disputes = [*truths.disputes()]
+    for one, another in disputes[:FEW]:
         yield f"{printable(one.file)}: {_says(one)} and {_says(another)}; one of the two is of another file"
+    if len(disputes) > FEW:
+        yield f"sources contradict each other in {len(disputes) - FEW:,} more hashes"
     if truths.absent:
         names = tuple(each.file for each in truths.absent)
         verb = "is" if len(names) == 1 else "are"

@@ -42,10 +42,12 @@ class Truths:
         return tuple(dict.fromkeys(each.algorithm for each in told if each.is_whole and each.value))
 
     def disputes(self) -> Iterator[tuple[Digest, Digest]]:
-        """Yield pairs of digests of the same bytes that cannot both be right."""
+        """Yield pairs of digests of the same bytes that cannot both be right: each one with the first."""
         for told in self.digests.values():
-            for at, one in enumerate(told):
-                yield from ((one, other) for other in told[at + 1 :] if _contradict(one, other))
+            firsts: dict[tuple[object, ...], Digest] = {}
+            for each in told:
+                met = [(key[0], firsts.setdefault(key, each)) for key in _comparable(each)]
+                yield from ((one, each) for what, one in met if _differ(one, each, what))
 
     def commits(self) -> dict[str, tuple[str, ...]]:
         """Return the files that each commit is told of, the commit with most files first."""
@@ -121,11 +123,17 @@ def _order(digest: Digest) -> tuple[bool, str, int, int]:
     return not digest.is_whole, digest.tensor or "", digest.start, strength
 
 
-def _contradict(one: Digest, other: Digest) -> bool:
-    if (one.start, one.stop, one.tensor) != (other.start, other.stop, other.tensor):
-        return False
-    sizes = one.size is not None and other.size is not None and one.size != other.size
-    return sizes or (one.algorithm == other.algorithm and None not in {one.value, other.value} != {one.value})
+def _comparable(digest: Digest) -> Iterator[tuple[object, ...]]:
+    """Yield what two digests have in common of which one must be wrong if they are not equal."""
+    place = digest.start, digest.stop, digest.tensor
+    if digest.size is not None:
+        yield ("size", *place)
+    if digest.value is not None:
+        yield (digest.algorithm, *place)
+
+
+def _differ(one: Digest, other: Digest, what: object) -> bool:
+    return one.size != other.size if what == "size" else one.value != other.value
 
 
 def _absent(store: Store, digests: Iterable[Digest], files: Sequence[str]) -> Iterator[Digest]:
