@@ -92,7 +92,9 @@ class Checkpoint:
         places = set(filter(None, map(numbered, paths)))
         if said is not None and ({of for _, of in places} - {said.value} or len(places) == said.value):
             return []
-        return gaps(paths)
+        # what cannot be read is there all the same
+        unread = [fault.file for fault in self.faults if fault.lost]
+        return gaps(dict.fromkeys((*paths, *unread)))
 
 
 def is_second_set(path: str) -> bool:

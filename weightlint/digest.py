@@ -37,6 +37,9 @@ STRENGTH = (
 )
 """Algorithms, the one that proves most first. hashlib has no blake3 and no xxh (both 64 bits, seed 0)."""
 
+PACKAGES = {"blake3": "blake3", "xxh3": "xxhash", "xxh64": "xxhash"}
+"""The package that knows an algorithm which hashlib does not."""
+
 ALL_TENSORS = "*"
 """The bytes of all tensors one after the other in the order of the header, without padding between them."""
 
@@ -72,6 +75,18 @@ class Remark(NamedTuple):
     """What a source had to leave aside and why, as one sentence for the report."""
 
     text: str
+
+
+def lacking(algorithm: str) -> str | None:
+    """Say what is missing here to compute an algorithm, None if nothing is."""
+    from hashlib import algorithms_available
+    from importlib.util import find_spec
+
+    package = PACKAGES.get(algorithm)
+    if package is not None:
+        return None if find_spec(package) else f"the package {package} (pip install {package})"
+    known = algorithm == GIT_SHA1 or algorithm in algorithms_available
+    return None if known else f"{algorithm} in this build of Python"
 
 
 class Source(Protocol):

@@ -3,7 +3,7 @@
 Read in its `file_download.py`, `_local_folder.py` and `_tree_cache.py` (2.4).
 
     models--org--name/                       a cache
-        blobs/<etag>
+        blobs/<etag>                         or a link to blobs/<xx>/<xet hash> at the top of the cache
         refs/main                            the commit of a branch
         snapshots/<commit>/model.safetensors -> ../../blobs/<etag>
         trees/<commit>.json
@@ -14,16 +14,18 @@ Read in its `file_download.py`, `_local_folder.py` and `_tree_cache.py` (2.4).
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from math import isfinite
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint import small_file
 from weightlint.digest import GIT_SHA1, SHA256
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from weightlint.store import Store
 
@@ -32,6 +34,9 @@ NOTES = ".cache/huggingface"
 
 MAX_GIT_FILE = 10 << 20
 """Bytes of the largest file that the hub takes without LFS, and so names by its git hash."""
+
+MAX_HOPS = 40
+"""Links of links that Linux follows before it calls them a loop."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -57,6 +62,17 @@ class Note:
 def is_commit(text: str) -> bool:
     """Tell whether a text is the name of a commit."""
     return _COMMIT.fullmatch(text) is not None
+
+
+def hops(path: Path) -> Iterator[Path]:
+    """Yield a path and, one after the other, where the links on its way lead, as far as a system follows them."""
+    for _ in range(MAX_HOPS):
+        try:
+            path = Path(os.path.realpath(path.parent)) / path.name
+            yield path
+            path = path.parent / path.readlink()
+        except (OSError, ValueError):
+            return
 
 
 def snapshot_of(folder: Path) -> Snapshot | None:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
+CHANGED = " until it changed"
+"""What stands behind the version of a file that was written to while it was read."""
+
+
 class Span(NamedTuple):
     """The bytes [start, stop) of a file that hold one tensor.
 
@@ -129,6 +133,11 @@ class Row:
     crcs: tuple[str, ...] = ()
     errors: tuple[tuple[int, int, int, str], ...] = ()
     node: str = ""
+
+    @property
+    def was_changed(self) -> bool:
+        """Tell whether the file was written to while it was read."""
+        return self.version.endswith(CHANGED)
 
 
 class Probe(Protocol):

@@ -5,9 +5,10 @@ Regular files up to a limit only; what is not there, too long or no JSON is None
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, Any
 
-from weightlint.strict_json import BadJsonError, Repeated, parse_exactly
+from weightlint.strict_json import BadJsonError, Repeated, Unfit, parse_exactly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,18 @@ def read_path(path: Path, *, limit: int = MAX_BYTES) -> bytes | None:
     return read(folder(path.parent), path.name, limit=limit)
 
 
+def read_all(path: Path, *, limit: int) -> bytes:
+    """Return the bytes of a local file that the user names.
+
+    Raises:
+        OSError: it is not there, no regular file, or has more than `limit` bytes.
+    """
+    with folder(path.parent).open(path.name) as blob:
+        if blob.size > limit:
+            raise OSError(errno.EFBIG, f"has {blob.size:,} bytes, more than the {limit:,} that are read")
+        return blob.read(0, blob.size)
+
+
 def table(raw: bytes | None) -> dict[str, Any] | None:
     """Return the JSON object in these bytes, None if it is none or gives a key twice."""
     if raw is None:
@@ -47,6 +60,11 @@ def table(raw: bytes | None) -> dict[str, Any] | None:
         return plain(parse_exactly(raw))
     except BadJsonError:
         return None
+
+
+def text(value: object) -> str | None:
+    """Return a value if it is a JSON text, which a number too long for one is not, though it is kept as written."""
+    return value if isinstance(value, str) and not isinstance(value, Unfit) else None
 
 
 def plain(value: object) -> dict[str, Any] | None:

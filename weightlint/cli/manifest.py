@@ -28,19 +28,17 @@ def manifest(target: str, *, output: str | None, quiet: bool, **given: Any) -> i
     """
     from weightlint import api
     from weightlint.cli._progress import ears
-    from weightlint.errors import UsageError
+    from weightlint.verifying.keeping import keep, try_out
 
+    if output is not None:
+        try_out(Path(output))
     with ears(quiet=quiet) as listening:
         text = api.manifest(target, output, runner=chosen(given), ears=listening)
     if output is None:
         click.echo(text, nl=False)
         return 0
     data = text.encode()
-    try:
-        Path(output).write_bytes(gzip.compress(data, mtime=0) if output.endswith(".gz") else data)
-    except OSError as error:
-        message = f"{output}: {error.strerror}"
-        raise UsageError(message) from error
+    keep(Path(output), gzip.compress(data, mtime=0) if output.endswith(".gz") else data)
     click.echo(f"{output}: {len(data):,} bytes")
     return 0
 

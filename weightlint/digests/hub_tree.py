@@ -105,11 +105,16 @@ def _listed(raw: bytes | None, commit: str) -> Mapping[str, Mapping[str, Any]] |
 
 def _is_sound(entry: object) -> bool:
     found = small_file.plain(entry)
-    if found is None or type(found.get("size")) is not int or found["size"] < 0:
+    sizes = [found.get("size"), found.get("lfs_size")] if found else [None]
+    if (
+        found is None
+        or sizes[0] is None
+        or any(type(it) is not int or it < 0 for it in sizes if it is not None)
+    ):
         return False
     algorithm, key = _kind(found)
-    value = found.get(key)
-    return isinstance(value, str) and _HASHES[algorithm].fullmatch(value) is not None
+    value = small_file.text(found.get(key))
+    return value is not None and _HASHES[algorithm].fullmatch(value) is not None
 
 
 def _kind(entry: Mapping[str, Any]) -> tuple[str, str]:
@@ -119,7 +124,7 @@ def _kind(entry: Mapping[str, Any]) -> tuple[str, str]:
 def _digest(file: str, entry: Mapping[str, Any], commit: str) -> Digest:
     algorithm, key = _kind(entry)
     origin = f"the tree listing of commit {commit[:12]}"
-    size = entry["lfs_size"] if type(entry.get("lfs_size")) is int else entry["size"]
+    size = entry["size"] if entry.get("lfs_size") is None else entry["lfs_size"]
     return Digest(file=file, algorithm=algorithm, value=entry[key], size=size, origin=origin, commit=commit)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weightlint import small_file
@@ -18,6 +19,7 @@ from weightlint.digest import Digest, Remark
 from weightlint.errors import UsageError
 from weightlint.finding import printable
 from weightlint.listing import meant
+from weightlint.strict_json import MAX_DIGITS
 from weightlint.surroundings import levels
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ DIGITS = {"sha256": 64, "blake2b": 128, "blake3": 64}
 _NOT_VERIFIED = "(its signature is not verified)"
 
 
+_SHARDED = re.compile(r"-sharded-\d{1,19}$")
+"""What stands behind the algorithm of a piece: how many bytes the pieces have."""
+
+
 class Item(NamedTuple):
     """One entry of a statement: a file, or the bytes [start, stop) of it."""
 
@@ -44,6 +50,7 @@ class Item(NamedTuple):
     value: str
     start: int = 0
     stop: int | None = None
+    size: int | None = None
 
 
 class ModelSigning:
@@ -86,7 +93,13 @@ class ModelSigning:
 def _digest(file: str, item: Item, name: str) -> Digest:
     origin = f"{printable(name)} {_NOT_VERIFIED}"
     return Digest(
-        file=file, algorithm=item.algorithm, value=item.value, start=item.start, stop=item.stop, origin=origin
+        file=file,
+        algorithm=item.algorithm,
+        value=item.value,
+        size=item.size,
+        start=item.start,
+        stop=item.stop,
+        origin=origin,
     )
 
 
@@ -120,30 +133,44 @@ def _resources(predicate: dict[str, Any], subject: dict[str, Any]) -> list[Item]
     sound = [item for item in items if item]
     root = hashlib.sha256(b"".join(bytes.fromhex(item.value) for item in sound)).hexdigest()
     told = (small_file.plain(subject.get("digest")) or {}).get("sha256")
-    return sound if len(sound) == len(items) and root == told else []
+    return _with_sizes(sound) if len(sound) == len(items) and root == told else []
+
+
+def _with_sizes(items: list[Item]) -> list[Item]:
+    """Return items of which those that are pieces know the size of their file; none where pieces leave holes or overlap."""
+    ends: dict[str, int] = {}
+    pieces = sorted((item.start, item.stop, item.name) for item in items if item.stop is not None)
+    for start, stop, name in pieces:
+        if start != ends.get(name, 0):
+            return []
+        ends[name] = stop
+    return [item._replace(size=ends[item.name]) if item.stop is not None else item for item in items]
 
 
 def _resource(each: dict[str, Any], *, in_pieces: bool) -> Item | None:
-    name, algorithm, value = each.get("name"), each.get("algorithm"), each.get("digest")
-    if (
-        not isinstance(name, str)
-        or not isinstance(algorithm, str)
-        or not _is_hex(value, DIGITS.get(algorithm))
-    ):
+    name, algorithm, value = (small_file.text(each.get(key)) for key in ("name", "algorithm", "digest"))
+    if name is None or algorithm is None:
+        return None
+    algorithm = _SHARDED.sub("", algorithm) if in_pieces else algorithm
+    if not _is_hex(value, DIGITS.get(algorithm)):
         return None
     if not in_pieces:
         return Item(name, algorithm, str(value).lower())
-    path, _, ends = name.partition(":")
-    start, _, stop = ends.partition(":")
-    if not (start.isdecimal() and stop.isdecimal() and len(ends) <= 40 and int(start) < int(stop)):
+    path, start, stop = ("", "", *name.rsplit(":", 2))[-3:]
+    if not (_is_number(start) and _is_number(stop) and int(start) < int(stop)):
         return None
     return Item(path, algorithm, str(value).lower(), int(start), int(stop))
 
 
 def _subject(each: dict[str, Any]) -> Item | None:
-    name, value = each.get("name"), (small_file.plain(each.get("digest")) or {}).get("sha256")
-    sound = isinstance(name, str) and _is_hex(value, DIGITS["sha256"])
+    said = small_file.plain(each.get("digest")) or {}
+    name, value = small_file.text(each.get("name")), small_file.text(said.get("sha256"))
+    sound = name is not None and _is_hex(value, DIGITS["sha256"])
     return Item(str(name), "sha256", str(value).lower()) if sound else None
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
 
 
 def _is_hex(value: object, digits: int | None) -> bool:

@@ -30,6 +30,12 @@ MAX_ODD = 10_000
 LENGTHS = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
 """Algorithms by hexadecimal digits."""
 
+TAGS = {f"sha2{bits}": f"sha{bits}" for bits in (224, 256, 384, 512)} | {"blake2b512": "blake2b"}
+"""Tags of openssl (`SHA2-256`, `BLAKE2B-512`) without their dash, and what is meant."""
+
+_OTHER = re.compile(r"blake|b[23]sum|sha[-_]?3(?!84)|keccak|shake|whirlpool|crc", re.IGNORECASE)
+"""Names of lists whose hashes have the length of an algorithm that they are not of."""
+
 _ALGORITHM = r"md5|sha1|sha224|sha256|sha384|sha512"
 _NAME = re.compile(
     rf"(?:(?P<beside>.+)\.(?P<of>{_ALGORITHM})(?:sums?)?(?:\.txt)?"
@@ -94,10 +100,11 @@ class Sums:
 def parse(raw: bytes, name: str) -> tuple[list[Sum], int]:
     """Return the sums in a list of this file name, and how many of its lines are none."""
     wanted, about = _told(name)
+    tagged = _OTHER.search(name) is not None
     lines = [line for line in _decoded(raw).split("\n") if line.strip() and not line.startswith("#")]
     sums: list[Sum] = []
     for at, line in enumerate(lines):
-        found = _sum(line.rstrip("\r"), about if len(lines) == 1 else None)
+        found = _sum(line.rstrip("\r"), about if len(lines) == 1 else None, tagged=tagged)
         if found is not None and wanted in {None, found.algorithm}:
             sums.append(found)
         elif at + 1 - len(sums) > MAX_ODD:
@@ -114,12 +121,15 @@ def _told(name: str) -> tuple[str | None, str | None]:
     return algorithm and algorithm.lower(), match["beside"]
 
 
-def _sum(line: str, about: str | None) -> Sum | None:
-    if about is not None and _ALONE.fullmatch(line.strip()):
-        return _checked(about, None, line.strip())
+def _sum(line: str, about: str | None, *, tagged: bool) -> Sum | None:
+    """Return what a line says; `tagged` if its length does not tell what its hash is."""
     match = _TAGGED.fullmatch(line)
     if match:
         return _checked(_unescaped(match), match["tag"], match["hex"])
+    if tagged:
+        return None
+    if about is not None and _ALONE.fullmatch(line.strip()):
+        return _checked(about, None, line.strip())
     match = _LINE.fullmatch(line)
     return _checked(_unescaped(match), None, match["hex"]) if match else None
 
@@ -127,10 +137,10 @@ def _sum(line: str, about: str | None) -> Sum | None:
 def _checked(name: str, tag: str | None, digits: str) -> Sum | None:
     """Return a sum if its digits are as many as its algorithm has; BSD's tags are upper case, openssl's too."""
     by_length = LENGTHS.get(len(digits))
-    algorithm = tag.lower().replace("-", "") if tag else by_length
-    if tag and algorithm == "blake2b" and len(digits) == 128:
-        return Sum(name, "blake2b", digits.lower())
-    return Sum(name, algorithm, digits.lower()) if algorithm and algorithm == by_length else None
+    said = tag.lower().replace("-", "") if tag else by_length
+    algorithm = TAGS.get(said, said) if said else None
+    fits = algorithm == by_length or (algorithm == "blake2b" and len(digits) == 128)
+    return Sum(name, algorithm, digits.lower()) if algorithm and fits else None
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -23,6 +23,7 @@ from weightlint.verifying.advice import judge
 from weightlint.verifying.damage import damage
 from weightlint.verifying.discords import discords
 from weightlint.verifying.nodes import without
+from weightlint.verifying.place import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from weightlint.verifying.damage import Damage
     from weightlint.verifying.discords import Discord
 
-MAX_RANGES = 8
 MAX_FILES, MAX_NODES = 4, 8
 
 
@@ -47,8 +47,10 @@ def check(case: Case) -> Iterator[Finding]:
         told = (file in torn - case.checkpoint.lost_files and hurt.is_of_size) or (
             file in odd and hurt.is_of_header
         )
-        if hurt.pieces and not told:
-            yield _by_manifest(file, hurt)
+        if hurt.pieces:
+            # what differs in length or in a broken header is told by the rule that speaks of it
+            if not told:
+                yield _by_manifest(file, hurt)
         elif bad and not (file in torn and bad[0][0].size is not None):
             yield _by_digest(file, bad)
         elif hurt.records:
@@ -96,13 +98,11 @@ def _named(nodes: Sequence[str]) -> str:
 
 def _by_manifest(file: str, hurt: Damage) -> Finding:
     names = [name for name in dict.fromkeys(span.name for span, _ in hurt.pieces) if name]
-    ranges = ", ".join(f"{start:,} to {stop:,}" for start, stop in hurt.ranges[:MAX_RANGES])
-    more = f" and {len(hurt.ranges) - MAX_RANGES:,} more" if len(hurt.ranges) > MAX_RANGES else ""
     other = hurt.beside if format_of(file) is not None else "its bytes"
     what = f"{counted(len(names), 'tensor')}{hurt.experts}" if names else ""
     what = f"{what} and {other}" if what and other else what or other
     return RULE.finding(
-        f"{printable(file)} differs from the manifest in {what}: bytes {ranges}{more}{hurt.values}",
+        f"{printable(file)} differs from the manifest in {what}: {ranges(hurt.runs)}{hurt.values}",
         place=Place(tensors=tuple(patterns(names)), files=(file,)),
         count=max(1, len(names)),
         unit="tensor" if names else "file",
@@ -118,8 +118,10 @@ def _by_digest(file: str, bad: Sequence[tuple[Digest, str]]) -> Finding:
     more = f", nor that of {' and '.join(dict.fromkeys(others))}" if others else ""
     doubt = f"; {digest.doubt}" if digest.doubt else ""
     kind = "size" if digest.size is not None and found.endswith("bytes") else digest.algorithm
+    runs = [(it.start, it.stop) for it, _ in bad if it.stop is not None]
+    where = f" in {ranges(runs)}" if runs and kind != "size" else ""
     return RULE.finding(
-        f"{printable(file)} does not have the {kind} from {printable(digest.origin)}{printable(more)}{printable(doubt)}",
+        f"{printable(file)} does not have the {kind} from {printable(digest.origin)}{where}{printable(more)}{printable(doubt)}",
         level=Level.ERROR if weights else Level.WARNING,
         place=Place(tensors=tuple(patterns(names)), files=(file,)),
         count=max(1, len(names)),

@@ -18,6 +18,7 @@ from weightlint.finding import Level, Place, printable
 from weightlint.names import fold, patterns
 from weightlint.rule import Need, Rule
 from weightlint.verifying.advice import cure
+from weightlint.verifying.buffers import is_mask
 from weightlint.verifying.place import owner, spot
 
 if TYPE_CHECKING:
@@ -37,15 +38,10 @@ def check(case: Case) -> Iterator[Finding]:
     for job, row in case.seen.entries():
         for span, stats in zip(job.spans, row.stats, strict=True):
             wrong = tuple(kind for kind in KINDS if stats.wrong(kind))
-            if wrong and not _is_mask(span.name) and (job.file, span.name) not in case.damaged:
+            if wrong and not is_mask(span.name) and (job.file, span.name) not in case.damaged:
                 groups[fold(span.name)[0], wrong].append((job.file, span, stats))
     for hits in groups.values():
         yield _finding(case, hits)
-
-
-def _is_mask(name: str) -> bool:
-    """Tell whether minus infinity is what a tensor is made of."""
-    return "mask" in name.rpartition(".")[2]
 
 
 def _finding(case: Case, hits: Sequence[Hit]) -> Finding:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weightlint.digest import GIT_SHA1
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from weightlint.probe import Crc, Hash, Job, Span
     from weightlint.scanning.number import Bytes
@@ -20,16 +19,20 @@ class Runs:
     """The hashes and checksums that a job asks for, each over its own run of bytes."""
 
     def __init__(self, job: Job) -> None:
-        self._hashes = [(hash_, _begun(hash_)) for hash_ in job.hashes]
+        # of a file with a hash for each tensor only a few are under way at a time
+        self._waiting = sorted(job.hashes, key=lambda hash_: hash_.start, reverse=True)
+        self._running: list[tuple[Hash, Any]] = []
+        self._done: dict[str, str] = {}
         self._crcs = sorted(job.crcs, key=lambda crc: crc.start)
         self._sums: dict[Crc, int] = {}
 
     def feed(self, data: Bytes, offset: int) -> None:
         """Take the next bytes; `offset` is that of the first one in the file."""
         end = offset + len(data)
-        for hash_, state in self._hashes:
-            if hash_.start < end and offset < hash_.stop:
-                state.update(data[max(0, hash_.start - offset) : hash_.stop - offset])
+        self._begin(end)
+        for hash_, state in self._running:
+            state.update(data[max(0, hash_.start - offset) : max(0, hash_.stop - offset)])
+        self._finish(end)
         while self._crcs and self._crcs[0].stop <= offset:
             self._crcs.pop(0)
         for crc in self._crcs:
@@ -40,7 +43,22 @@ class Runs:
 
     def digests(self) -> dict[str, str]:
         """Return the hashes in hex, by key."""
-        return {hash_.key: state.hexdigest() for hash_, state in self._hashes}
+        self._begin(None)
+        self._finish(None)
+        return self._done
+
+    def _begin(self, end: int | None) -> None:
+        """Begin the hashes of runs that start before a byte, all without one."""
+        while self._waiting and (end is None or self._waiting[-1].start < end):
+            hash_ = self._waiting.pop()
+            self._running.append((hash_, _begun(hash_)))
+
+    def _finish(self, end: int | None) -> None:
+        """Finish the hashes of runs that stop before a byte, all without one."""
+        if end is None or any(hash_.stop <= end for hash_, _ in self._running):
+            over = [it for it in self._running if end is None or it[0].stop <= end]
+            self._done |= {hash_.key: state.hexdigest() for hash_, state in over}
+            self._running = [it for it in self._running if it not in over]
 
     def broken(self) -> tuple[str, ...]:
         """Return the names of the records whose checksum is not what the archive says."""

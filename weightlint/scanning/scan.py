@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weightlint.probe import Row, Spot, Stats
+from weightlint.probe import CHANGED, Row, Spot, Stats
 from weightlint.scanning.blocked import Blocked
 from weightlint.scanning.blocks import BLOCKS, ROWS
 from weightlint.scanning.chunks import chunks
@@ -61,7 +61,7 @@ def _pass(blob: Blob, job: Job, told: Callable[[int], None], began: float) -> Ro
             told(len(chunk.data))
     return Row(
         key=job.key,
-        version=version if version == blob.version else f"{version} until it changed",
+        version=version if version == blob.version else version + CHANGED,
         read=read,
         seconds=time.perf_counter() - began,
         digests={} if errors else runs.digests(),

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from weightlint.hub_layout import hops
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -126,7 +128,8 @@ class LocalStore:
         except (OSError, ValueError):
             return None
         inside = Path(target).is_relative_to(os.path.realpath(self.root))
-        return None if inside or Path(target).parent.name == "blobs" else target
+        cached = any(hop.parent.name == "blobs" for hop in hops(full))
+        return None if inside or cached else target
 
     def real(self, path: str = "") -> Path | None:
         """Return where a file lies once all links are followed; it need not be there."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weightlint.probe import Hash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from weightlint.digest import Digest
     from weightlint.probe import Job, Row, Span
@@ -40,7 +40,7 @@ def judge(tally: Tally, file: str) -> tuple[list[Digest], list[tuple[Digest, str
         return good, bad
     size = entries[0][0].size
     found = {key: value for _, row in entries for key, value in row.digests.items()}
-    spans = tuple(span for job, _ in entries for span in job.spans)
+    spans = by_name(span for job, _ in entries for span in job.spans)
     for digest in tally.digest_of(file):
         if digest.size not in {None, size}:
             bad.append((digest, f"{size:,} bytes"))
@@ -54,10 +54,16 @@ def judge(tally: Tally, file: str) -> tuple[list[Digest], list[tuple[Digest, str
     return good, bad
 
 
-def bytes_of(digest: Digest, spans: Sequence[Span], size: int) -> tuple[int, int] | None:
+def by_name(spans: Iterable[Span]) -> dict[str, Span]:
+    """Return the spans that are tensors by their names, of several the first."""
+    return {span.name: span for span in reversed([*spans]) if span.name}
+
+
+def bytes_of(digest: Digest, spans: Mapping[str, Span], size: int) -> tuple[int, int] | None:
     """Return the bytes [start, stop) of a file that a digest is of, None where the file has no such bytes."""
     if digest.tensor is not None:
-        return next(((span.start, span.stop) for span in spans if span.name == digest.tensor), None)
+        span = spans.get(digest.tensor)
+        return (span.start, span.stop) if span else None
     stop = size if digest.stop is None else digest.stop
     return (digest.start, stop) if digest.start <= stop <= size and digest.size in {None, size} else None
 

@@ -6,11 +6,22 @@ import hashlib
 import os
 from pathlib import Path
 
+from weightlint.errors import UsageError
+
 
 def place(target: str) -> Path:
-    """Return the file that keeps the results of a target: below XDG_CACHE_HOME, named by a hash of the target's path."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "weightlint"
-    folder.mkdir(parents=True, exist_ok=True)
+    """Return the file that keeps the results of a target: below XDG_CACHE_HOME, named by a hash of the target's path.
+
+    Raises:
+        UsageError: there is no folder for it.
+    """
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = home / "weightlint"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        message = f"--cache has no place to keep results ({why}); give a file with --resume"
+        raise UsageError(message) from error
     known = target if "://" in target else os.path.realpath(target)
     return folder / f"verify-{hashlib.sha256(known.encode(errors='surrogateescape')).hexdigest()[:32]}.json"

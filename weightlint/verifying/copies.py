@@ -1,7 +1,7 @@
 """Tensors, experts and layers with equal bytes.
 
 Samples tell which may be equal, hashes of all bytes whether they are. Only weights of two dimensions count: norms and biases
-are often all one number, and zeros are another finding.
+are often all one number, and zeros are another finding. Masks and tables of positions are the same in every layer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.names import fold
+from weightlint.verifying.buffers import is_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +76,7 @@ def _alike(tally: Tally, *, whole: bool) -> Iterator[Sequence[Part]]:
     groups: dict[tuple[object, ...], list[Part]] = defaultdict(list)
     for job, row in tally.entries():
         for span, stats in zip(job.spans, row.stats, strict=True):
-            if span.dtype is None or len(span.shape) < 2 or not any(stats.samples):
+            if span.dtype is None or len(span.shape) < 2 or is_buffer(span) or not any(stats.samples):
                 continue
             template, coord = fold(span.name)
             size = (span.stop - span.start) // span.slices

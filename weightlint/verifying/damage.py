@@ -40,16 +40,12 @@ class Damage:
         return all(not span.name and not span.start for span, _ in self.pieces)
 
     @property
-    def ranges(self) -> list[tuple[int, int]]:
-        """Return the byte ranges [first, last] of the pieces, neighbours joined."""
-        out: list[tuple[int, int]] = []
+    def runs(self) -> list[tuple[int, int]]:
+        """Return the bytes [start, stop) of each piece."""
+        out = []
         for span, which in self.pieces:
             size = (span.stop - span.start) // span.slices
-            start = span.start + which * size
-            if out and out[-1][1] + 1 == start:
-                out[-1] = (out[-1][0], start + size - 1)
-            else:
-                out.append((start, start + size - 1))
+            out.append((span.start + which * size, span.start + (which + 1) * size))
         return out
 
     @property

@@ -12,6 +12,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from weightlint import dtype
+from weightlint.verifying.buffers import is_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,9 +23,8 @@ PAGE = 4096
 _SLACK = 16
 """Bytes at the edge of a neighbouring row that may happen to be zero as well."""
 
-_MEANT = re.compile(
-    r"(bias|zeros?|zero_point|g_idx|mask|lora_B\.weight|lora_b|position_ids|inv_freq)$", re.IGNORECASE
-)
+_MEANT = re.compile(r"(zeros?|zero_point|lora_B\.weight|lora_b)$", re.IGNORECASE)
+"""Weights that begin as zeros, or are zero in symmetric schemes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ def zero_scales(job: Job, row: Row) -> Iterator[Span]:
 def _may_not_be_zero(span: Span) -> bool:
     known = dtype.find(span.dtype or "")
     numbers = known is None or known.kind in {"float", "quant"} or "weight" in span.name
-    return len(span.shape) > 1 and span.stop - span.start >= PAGE and numbers and not _MEANT.search(span.name)
+    large = len(span.shape) > 1 and span.stop - span.start >= PAGE
+    return large and numbers and not is_buffer(span) and not _MEANT.search(span.name)
 
 
 def _is_meant(span: Span, start: int, stop: int, runs: Sequence[tuple[int, int]]) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from weightlint import dtype
 from weightlint.names import fold
+from weightlint.verifying.buffers import is_mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +54,7 @@ def extremes(tally: Tally) -> Iterator[Extreme]:
                 continue
             if known.kind == "quant":
                 yield from _block(job.file, span, stats)
-            elif known.kind == "float" and "mask" not in span.name:
+            elif known.kind == "float" and not is_mask(span.name):
                 yield from _plain(job.file, span, stats, usual)
 
 

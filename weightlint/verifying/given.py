@@ -23,11 +23,12 @@ def read_given(path: Path, files: Sequence[str]) -> list[Digest | Remark]:
     Raises:
         UsageError: it is not there, holds no hashes, or says nothing of any of these files.
     """
-    if not path.exists():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        message = f"{path}: no such file or folder{nearest(path.name, beside)}"
-        raise UsageError(message)
     try:
+        if not path.exists():
+            around = small_file.folder(path.parent)
+            beside = [*around.names(), *around.folders()]
+            message = f"{path}: no such file or folder{nearest(path.name, beside)}"
+            raise UsageError(message)
         said = list(_in_folder(path, files) if path.is_dir() else _in_file(path, files))
     except OSError as error:
         message = f"{path}: {error.strerror or error}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from weightlint.format import format_of
 from weightlint.index import Header
 from weightlint.probe import Crc, Hash, Job
-from weightlint.verifying.advice import bytes_of
+from weightlint.verifying.advice import by_name, bytes_of
 from weightlint.verifying.spans import spans
 
 if TYPE_CHECKING:
@@ -121,10 +121,11 @@ def _keyed(**fields: object) -> Job:
 
 
 def _hashes(file: str, found: tuple[Span, ...], size: int, wanted: Wanted) -> tuple[Hash, ...]:
+    spans_of = by_name(found)
     asked = {
         Hash(digest.algorithm, *place)
         for digest in wanted.digests.get(file, ())
-        if digest.value is not None and (place := bytes_of(digest, found, size)) is not None
+        if digest.value is not None and (place := bytes_of(digest, spans_of, size)) is not None
     }
     listed = wanted.manifest.files.get(file) if wanted.manifest else None
     if wanted.sha256 or (listed is not None and listed.size == size):

@@ -6,18 +6,25 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import re
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from weightlint import strict_json
+from weightlint import small_file, strict_json
+from weightlint.checkpoint import collector_off
+from weightlint.digest import Digest
 from weightlint.errors import UsageError
-from weightlint.strict_json import BadJsonError
+from weightlint.finding import printable
+from weightlint.strict_json import BadJsonError, Repeated
 from weightlint.verifying.spans import between, tensor
+from weightlint.verifying.typed import lack, reader
 from weightlint.weight_map import unsafe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from weightlint.probe import Job, Row, Span
@@ -27,8 +34,13 @@ MARK = "weightlint_manifest"
 BEYOND = ("beyond the end",)
 """In place of a hash, of bytes that a manifest does not know."""
 
-MAX_SIZE = 1 << 30
-"""Bytes of a manifest that are read."""
+MAX_SIZE = 1 << 28
+"""Bytes of a manifest that are read; one of a million tensors has about 1.7e8."""
+
+_Piece = tuple[str, str | None, tuple[int, ...], int, int, tuple[str, ...]]
+"""Name, dtype, shape, first byte, byte after the last, hashes."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,11 @@ class Manifest:
     path: str
     files: Mapping[str, Listed]
 
+    def digests(self) -> Iterator[Digest]:
+        """Yield the sha256 of each file."""
+        for file, listed in self.files.items():
+            yield Digest(file=file, value=listed.sha256, size=listed.size, origin=f"the manifest {self.path}")
+
     def spans(self, file: str, size: int) -> tuple[Span, ...] | None:
         """Return the spans of a file as the manifest has them, and what lies beyond; None if it is not listed."""
         listed = self.files.get(file)
@@ -60,7 +77,7 @@ def written(entries: Iterable[tuple[Job, Row]], *, program: str) -> str:
     """Return the text of a manifest of whole files.
 
     Raises:
-        UsageError: some bytes could not be read.
+        UsageError: some bytes could not be read, or changed meanwhile.
     """
     files = {job.file: _described(job, row) for job, row in entries}
     table = {MARK: VERSION, "weightlint": program, "files": dict(sorted(files.items()))}
@@ -71,6 +88,9 @@ def _described(job: Job, row: Row) -> dict[str, Any]:
     if row.errors:
         offset, *_, why = row.errors[0]
         message = f"{job.file} cannot be read at byte {offset:,}: {why}; a manifest needs all bytes"
+        raise UsageError(message)
+    if row.was_changed:
+        message = f"{job.file} was written to while it was read; wait until it is whole, and begin again"
         raise UsageError(message)
     sha256 = row.digests[f"sha256:0-{job.size}"]
     pieces = [
@@ -92,14 +112,18 @@ def read(path: Path) -> Manifest:
         UsageError: it cannot be read or is none.
     """
     try:
-        raw = path.read_bytes()[: MAX_SIZE + 1]
-        if raw[:2] == b"\x1f\x8b":
-            with gzip.open(path) as stream:
-                raw = stream.read(MAX_SIZE + 1)
-    except (OSError, EOFError) as error:
+        return parse(_unpacked(small_file.read_all(path, limit=MAX_SIZE)), str(path))
+    except (OSError, EOFError, zlib.error) as error:
         message = f"{path}: {getattr(error, 'strerror', None) or error}"
         raise UsageError(message) from error
-    return parse(raw, str(path))
+
+
+def _unpacked(raw: bytes) -> bytes:
+    """Return the text of a manifest that may be compressed, one byte more than is read of a larger one."""
+    if raw[:2] != b"\x1f\x8b":
+        return raw
+    with gzip.open(io.BytesIO(raw)) as stream:
+        return stream.read(MAX_SIZE + 1)
 
 
 def parse(raw: bytes, path: str) -> Manifest:
@@ -109,34 +133,47 @@ def parse(raw: bytes, path: str) -> Manifest:
         UsageError: it is none.
     """
     try:
-        return Manifest(path, _files(strict_json.parse(raw) if len(raw) <= MAX_SIZE else None))
+        _ask(len(raw) <= MAX_SIZE, f"it has more than {MAX_SIZE:,} bytes")
+        with collector_off():
+            return Manifest(path, _files(strict_json.parse_exactly(raw)))
     except (BadJsonError, TypeError, ValueError, KeyError) as error:
-        message = f"{path} is no manifest of weightlint: {error}; `weightlint manifest` writes one"
+        message = f"{path} is no manifest of weightlint: {lack(error)}; `weightlint manifest` writes one"
         raise UsageError(message) from error
 
 
 def _files(table: Any) -> dict[str, Listed]:
     _ask(isinstance(table, dict) and table.get(MARK) == VERSION, f"it does not say {MARK!r}: {VERSION}")
-    return {path: _listed(path, entry) for path, entry in table["files"].items()}
+    files = table["files"]
+    _ask(
+        isinstance(files, dict) and not isinstance(files, Repeated),
+        "`files` is no table, or names a file twice",
+    )
+    return {path: _listed(path, entry) for path, entry in files.items()}
 
 
 def _listed(path: str, entry: Any) -> Listed:
-    _ask(not unsafe(path), f"{path!r} leads out of the folder")
-    size, sha256 = entry["size"], entry["sha256"]
-    pieces = tuple(_span(piece) for piece in entry["pieces"])
+    _ask(not unsafe(path), f"{printable(path)} leads out of the folder")
+    _ask(isinstance(entry, dict), f"the entry of {printable(path)} is no table")
+    size, sha256, listed = entry["size"], small_file.text(entry["sha256"]) or "", entry["pieces"]
+    _ask(type(size) is int and size >= 0, f"the size of {printable(path)} is none")
+    _ask(_SHA256.fullmatch(sha256) is not None, f"the sha256 of {printable(path)} is none")
+    _ask(isinstance(listed, list), f"the pieces of {printable(path)} are no list")
+    pieces = tuple(_span(piece) for piece in listed)
     ends = [0, *(piece.stop for piece in pieces)]
-    ordered = all(end <= piece.start <= piece.stop <= size for end, piece in zip(ends, pieces, strict=False))
-    _ask(type(size) is int and isinstance(sha256, str) and ordered, f"the entry of {path} does not add up")
+    covered = all(end == piece.start <= piece.stop for end, piece in zip(ends, pieces, strict=False))
+    _ask(covered and ends[-1] == size, f"the pieces of {printable(path)} do not make up its {size:,} bytes")
     return Listed(size, sha256, pieces)
 
 
-def _span(piece: list[Any]) -> Span:
-    name, dtype, shape, start, stop, prints = piece
-    texts, numbers = (name, dtype or "", *prints), (*shape, start, stop)
-    sound = all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)
-    _ask(sound and min(numbers) >= 0, f"the piece {name!r} is of other types")
-    made = between(start, stop) if dtype is None else tensor(name, dtype, tuple(shape), start, stop)
-    return made._replace(prints=tuple(prints))
+def _span(piece: Any) -> Span:
+    name, dtype, shape, start, stop, prints = reader(_Piece)(piece)
+    _ask(min((start, stop, *shape)) >= 0, f"the piece {printable(name)} has a number below 0")
+    made = between(start, stop) if dtype is None else tensor(name, dtype, shape, start, stop)
+    _ask(
+        len(prints) == made.slices,
+        f"the piece {printable(name)} has {len(prints):,} hashes, not {made.slices:,}",
+    )
+    return made._replace(prints=prints)
 
 
 def _ask(sound: bool, why: str) -> None:  # noqa: FBT001 -- it is the one thing that is asked

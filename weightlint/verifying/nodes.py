@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from weightlint.names import natural
 from weightlint.verifying.advice import judge
 from weightlint.verifying.damage import Damage, damage
+from weightlint.verifying.place import ranges
 from weightlint.verifying.tally import Tally
 
 if TYPE_CHECKING:
@@ -165,9 +166,7 @@ def difference(tally: Tally, split: Split, node: str) -> tuple[str, Damage]:
     hurt = _hurt(split.jobs[0], pieces)
     if size != wanted and size is not None and wanted is not None:
         return f"has {size:,} bytes, not {wanted:,}", hurt
-    ranges = ", ".join(f"{start:,} to {stop:,}" for start, stop in hurt.ranges[:4])
-    more = f" and {len(hurt.ranges) - 4:,} more ranges" if len(hurt.ranges) > 4 else ""
-    return f"differs in bytes {ranges}{more}{hurt.experts}" if pieces else "differs", hurt
+    return f"differs in {ranges(hurt.runs)}{hurt.experts}" if pieces else "differs", hurt
 
 
 def _hurt(job: Job, pieces: list[tuple[Span, int]]) -> Damage:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 from weightlint import dtype
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from weightlint.probe import Span
+
+MAX_RANGES = 8
+"""Runs of bytes that a message names."""
 
 # No number has more digits; Python refuses to read one of thousands.
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|blk|h|blocks?)\.(\d{1,18})(?:\.|$)")
@@ -27,6 +32,19 @@ def expert_of(span: Span, offset: int) -> int | None:
         return (offset - span.start) * span.slices // (span.stop - span.start)
     found = _EXPERT.search(span.name)
     return int(found[1]) if found else None
+
+
+def ranges(runs: Iterable[tuple[int, int]]) -> str:
+    """Write runs of bytes [start, stop) as a range request has them, first and last byte, neighbours joined."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in sorted(runs):
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    shown = ", ".join(f"{start:,} to {stop - 1:,}" for start, stop in joined[:MAX_RANGES])
+    more = len(joined) - MAX_RANGES
+    return f"bytes {shown} and {more:,} more" if more > 0 else f"bytes {shown}"
 
 
 def owner(span: Span, offset: int) -> str:

@@ -11,6 +11,7 @@ from weightlint.errors import UsageError
 from weightlint.scanning.scan import Scan
 from weightlint.store import alike
 from weightlint.verifying.copies import suspects
+from weightlint.verifying.stored import is_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,7 +39,7 @@ def known(tally: Tally, rows: Iterable[Row], store: Store) -> Tally:
     kept = dict(tally.rows)
     for row in rows:
         job = tally.jobs.get(row.key)
-        if job is None or row.errors or not row.version:
+        if job is None or row.errors or not row.version or not is_of(row, job):
             continue
         if job.file not in versions:
             versions[job.file] = version_of(store, job.file)

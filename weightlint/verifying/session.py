@@ -14,14 +14,15 @@ from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
 from weightlint.verifying import stored
 from weightlint.verifying.jobs import Wanted, files_of, jobs
-from weightlint.verifying.remarks import remarks
+from weightlint.verifying.keeping import keep, try_out
+from weightlint.verifying.remarks import named, remarks
 from weightlint.verifying.run import Ears, known, run
 from weightlint.verifying.tally import Tally
 from weightlint.verifying.tally import part as part_of
 from weightlint.verifying.truths import Truths, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from weightlint.checkpoint import Checkpoint
     from weightlint.probe import Job, Runner
@@ -86,13 +87,7 @@ class Session:
         """Write a tally whole or not at all."""
         if self._keep is None:
             return
-        half = self._keep.with_name(f"{self._keep.name}.half")
-        try:
-            half.write_text(stored.text(tally, program=__version__), encoding="ascii")
-            half.replace(self._keep)
-        except OSError as error:
-            message = f"cannot keep results in {self._keep}: {error.strerror}"
-            raise UsageError(message) from error
+        keep(self._keep, stored.text(tally, program=__version__).encode("ascii"))
 
 
 def begin(
@@ -113,14 +108,9 @@ def begin(
     `compare` asks for hashes of tensors beside all else. Raises:
         UsageError: there is nothing to read, or what is given cannot be used.
     """
-    with collector_off():
-        checkpoint = open_target(target)
-    store = checkpoint.store
-    if store is None or checkpoint.names_only or checkpoint.format == "snapshot":
-        message = (
-            f"{target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
-        )
-        raise UsageError(message)
+    if resume:
+        try_out(Path(resume))
+    checkpoint, store = _opened(target)
     listed = manifests.read(Path(manifest)) if manifest else None
     truths = (
         Truths() if prints else gather(store, _named(store, checkpoint), [Path(each) for each in against])
@@ -141,14 +131,29 @@ def begin(
     tally = Tally(
         target=target,
         jobs={job.key: job for job in found},
-        digests=tuple(digest for file in truths.digests.values() for digest in file),
-        notes=_notes(truths, listed, len(files_of(checkpoint, wanted))),
+        digests=(
+            *(digest for file in truths.digests.values() for digest in file),
+            *(listed.digests() if listed is not None else ()),
+        ),
+        notes=(*_notes(truths, listed, len(files_of(checkpoint, wanted))), *_absent(store, listed)),
         parts=(part,) if part else (),
     )
-    keep = Path(resume) if resume else None
-    if keep is not None and keep.exists():
-        tally = known(tally, stored.read(keep).rows.values(), store)
-    return Session(checkpoint, store, tally, keep)
+    kept = Path(resume) if resume else None
+    if kept is not None and kept.exists():
+        tally = known(tally, stored.read(kept).rows.values(), store)
+    return Session(checkpoint, store, tally, kept)
+
+
+def _opened(target: str) -> tuple[Checkpoint, Store]:
+    with collector_off():
+        checkpoint = open_target(target)
+    store = checkpoint.store
+    if store is None or checkpoint.names_only or checkpoint.format == "snapshot":
+        message = (
+            f"{target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
+        )
+        raise UsageError(message)
+    return checkpoint, store
 
 
 def _named(store: Store, checkpoint: Checkpoint) -> list[str]:
@@ -160,6 +165,19 @@ def _beside(store: Store) -> list[str]:
     with suppress(OSError):
         return [name for name in store.names() if not name.startswith(".")]
     return []
+
+
+def _absent(store: Store, listed: manifests.Manifest | None) -> Iterator[str]:
+    """Say which files of a manifest are not there."""
+    absent = [file for file in (listed.files if listed else ()) if not _is_there(store, file)]
+    if absent:
+        verb = "is" if len(absent) == 1 else "are"
+        yield f"{named(absent)} {verb} listed in the manifest and not there"
+
+
+def _is_there(store: Store, file: str) -> bool:
+    folder, _, name = file.rpartition("/")
+    return name in store.names(folder)
 
 
 def _notes(truths: Truths, listed: manifests.Manifest | None, files: int) -> tuple[str, ...]:

@@ -7,13 +7,15 @@ from dataclasses import replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from weightlint import strict_json
+from weightlint import small_file, strict_json
+from weightlint.checkpoint import collector_off
 from weightlint.digest import Digest
 from weightlint.errors import UsageError
 from weightlint.probe import MOST_SQUARES, Job, Row
 from weightlint.strict_json import BadJsonError
+from weightlint.verifying.spans import MAX_SLICES
 from weightlint.verifying.tally import Tally
-from weightlint.verifying.typed import reader
+from weightlint.verifying.typed import lack, reader
 from weightlint.weight_map import unsafe
 
 if TYPE_CHECKING:
@@ -55,16 +57,15 @@ def read(path: Path) -> Tally:
         UsageError: it cannot be read or is none.
     """
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_SIZE + 1)
-    except (OSError, ValueError) as error:
-        message = f"{path}: {getattr(error, 'strerror', None) or error}"
+        with collector_off():
+            return _tally(strict_json.parse(small_file.read_all(path, limit=MAX_SIZE)))
+    except OSError as error:
+        message = f"{path}: {error.strerror or error}"
         raise UsageError(message) from error
-    try:
-        return _tally(strict_json.parse(raw) if len(raw) <= MAX_SIZE else None)
     except (BadJsonError, ValueError, KeyError, RecursionError) as error:
-        why = f"it has no {error}" if isinstance(error, KeyError) else error
-        message = f"{path} holds no results of `weightlint verify`: {why}; remove it, or give another file"
+        message = (
+            f"{path} holds no results of `weightlint verify`: {lack(error)}; remove it, or give another file"
+        )
         raise UsageError(message) from error
 
 
@@ -105,7 +106,7 @@ def _check(tally: Tally) -> None:
         _ask(_adds_up(job), f"the job {job.key!r} does not add up")
     for key, row in tally.rows.items():
         of_row = tally.jobs.get(key)
-        _ask(of_row is not None and _is_of(row, of_row), f"the result {key!r} is not of its job")
+        _ask(of_row is not None and is_of(row, of_row), f"the result {key!r} is not of its job")
 
 
 def _adds_up(job: Job) -> bool:
@@ -124,16 +125,18 @@ def _adds_up(job: Job) -> bool:
 
 
 def _is_sliced(span: Span) -> bool:
-    whole = span.unit > 0 and span.slices > 0 and (span.stop - span.start) % span.slices == 0
+    whole = span.unit > 0 and 0 < span.slices <= MAX_SLICES and (span.stop - span.start) % span.slices == 0
     return whole and (span.slices == 1 or span.slices <= span.stop - span.start)
 
 
-def _is_of(row: Row, job: Job) -> bool:
+def is_of(row: Row, job: Job) -> bool:
+    """Tell whether a row may be of a job: it says something of each span, and of bytes that the job has."""
     numbers = [number for run in row.zeros for number in run]
     return (
         len(row.stats) == len(job.spans)
         and all(_is_sound(stats, span) for stats, span in zip(row.stats, job.spans, strict=True))
         and numbers == sorted(numbers)
+        and all(job.start <= number <= job.stop for number in numbers)
         and all(got <= wanted for _, wanted, got, _ in row.errors)
         and row.read <= job.stop - job.start
         and isfinite(row.seconds)
@@ -143,7 +146,9 @@ def _is_of(row: Row, job: Job) -> bool:
 def _is_sound(stats: Stats, span: Span) -> bool:
     few = max(len(stats.samples), len(stats.prints)) <= span.slices
     here = all(span.start <= spot.offset < span.stop for spot in stats.spots)
-    return few and here and isfinite(stats.absmax) and isfinite(stats.median)
+    peak = not stats.absmax or span.start <= stats.peak < span.stop
+    counted = {what for what, _ in stats.counts} == {spot.what for spot in stats.spots}
+    return few and here and peak and counted and isfinite(stats.absmax) and isfinite(stats.median)
 
 
 def _ask(sound: bool, why: str) -> None:  # noqa: FBT001 -- it is the one thing that is asked

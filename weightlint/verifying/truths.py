@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from weightlint.digest import SOURCES, STRENGTH, Digest, Remark
+from weightlint.digest import SOURCES, STRENGTH, Digest, Remark, lacking
 from weightlint.finding import counted
 from weightlint.format import format_of
 from weightlint.series import alike
@@ -42,10 +42,12 @@ class Truths:
         return tuple(dict.fromkeys(each.algorithm for each in told if each.is_whole and each.value))
 
     def disputes(self) -> Iterator[tuple[Digest, Digest]]:
-        """Yield pairs of digests of the same bytes that cannot both be right."""
+        """Yield pairs of digests of the same bytes that cannot both be right: each one with the first."""
         for told in self.digests.values():
-            for at, one in enumerate(told):
-                yield from ((one, other) for other in told[at + 1 :] if _contradict(one, other))
+            firsts: dict[tuple[object, ...], Digest] = {}
+            for each in told:
+                met = [(key[0], firsts.setdefault(key, each)) for key in _comparable(each)]
+                yield from ((one, each) for what, one in met if _differ(one, each, what))
 
     def commits(self) -> dict[str, tuple[str, ...]]:
         """Return the files that each commit is told of, the commit with most files first."""
@@ -70,11 +72,22 @@ def gather(store: Store, files: Sequence[str], against: Sequence[Path] = ()) -> 
         said += read_given(path, files)
     digests = [each for each in said if isinstance(each, Digest)]
     remarks = [each.text for each in said if isinstance(each, Remark)]
+    lack = {algorithm: lacking(algorithm) for algorithm in {each.algorithm for each in digests}}
+    remarks += [_left_aside(digests, algorithm, what) for algorithm, what in sorted(lack.items()) if what]
+    digests = [each for each in digests if not lack[each.algorithm]]
     mine = [each for each in digests if each.file in set(files)]
     return Truths(
         digests=_by_file(mine, files),
         absent=tuple(_absent(store, digests, files)),
         notes=(*_counts(mine, len(files)), *dict.fromkeys(remarks)),
+    )
+
+
+def _left_aside(digests: Iterable[Digest], algorithm: str, lack: str) -> str:
+    of = [each for each in digests if each.algorithm == algorithm]
+    files = len({each.file for each in of})
+    return (
+        f"the {algorithm} of {counted(files, 'file')} from {of[0].origin} was not compared: that takes {lack}"
     )
 
 
@@ -110,11 +123,17 @@ def _order(digest: Digest) -> tuple[bool, str, int, int]:
     return not digest.is_whole, digest.tensor or "", digest.start, strength
 
 
-def _contradict(one: Digest, other: Digest) -> bool:
-    if (one.start, one.stop, one.tensor) != (other.start, other.stop, other.tensor):
-        return False
-    sizes = one.size is not None and other.size is not None and one.size != other.size
-    return sizes or (one.algorithm == other.algorithm and None not in {one.value, other.value} != {one.value})
+def _comparable(digest: Digest) -> Iterator[tuple[object, ...]]:
+    """Yield what two digests have in common of which one must be wrong if they are not equal."""
+    place = digest.start, digest.stop, digest.tensor
+    if digest.size is not None:
+        yield ("size", *place)
+    if digest.value is not None:
+        yield (digest.algorithm, *place)
+
+
+def _differ(one: Digest, other: Digest, what: object) -> bool:
+    return one.size != other.size if what == "size" else one.value != other.value
 
 
 def _absent(store: Store, digests: Iterable[Digest], files: Sequence[str]) -> Iterator[Digest]:
@@ -137,7 +156,7 @@ def _counts(digests: Iterable[Digest], total: int) -> Iterator[str]:
     for digest in digests:
         files[_what(digest), digest.origin].add(digest.file)
     for (what, origin), named in files.items():
-        verb = "has" if total == 1 else "have"
+        verb = "has" if len(named) == 1 else "have"
         yield f"{len(named):,} of {counted(total, 'file')} {verb} {what} from {origin}"
 
 

@@ -110,5 +110,10 @@ def _nothing(value: Any) -> None:
         raise _odd(value, "null")
 
 
+def lack(error: Exception) -> str:
+    """Say what a table lacks where a key was not found, else what the error says."""
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+
+
 def _odd(value: Any, wanted: str) -> ValueError:
     return ValueError(f"{called(value)} stands where {wanted} should be")

@@ -110,7 +110,7 @@ def _faults(job: Job, row: Row, *, named: bool) -> Iterator[Fault]:
             if ends
             else "look at the disk or the network file system (dmesg), copy or download the file again",
         )
-    elif row.version.endswith("until it changed"):
+    elif row.was_changed:
         yield Fault(
             kind=FaultKind.UNREADABLE,
             file=job.file,
