@@ -30,7 +30,7 @@ SIGNED = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One format of `width` bytes: the bits of its largest finite magnitude and of infinity, None without one.
+    """One format of `width` bytes: the bits of its largest finite magnitude and of infinity, one more, None without one.
 
     `fnuz` tells that the one NaN is the sign bit alone, `unsigned` that there is no sign.
     """
@@ -47,6 +47,11 @@ class Number:
         """Return the bit of the sign."""
         return 1 << (8 * self.width - 1)
 
+    @property
+    def mask(self) -> int:
+        """Return the bits of the magnitude."""
+        return (self.sign << 1) - 1 if self.unsigned else self.sign - 1
+
     def bits(self, data: Bytes) -> Bits:
         """Read whole numbers as their bits; a copy where they are not aligned."""
         whole = data[: len(data) // self.width * self.width].view(UNSIGNED[self.width])
@@ -54,7 +59,7 @@ class Number:
 
     def magnitude(self, bits: Bits) -> Bits:
         """Return bits without their sign."""
-        out: Bits = bits if self.unsigned else bits & (self.sign - 1)
+        out: Bits = bits if self.unsigned else bits & self.mask
         return out
 
     def values(self, bits: Bits) -> NDArray[np.floating[Any]]:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from weightlint.probe import Span
     from weightlint.scanning.number import Bits, Bytes, Number
 
-_KEPT = 8
-"""Samples that are kept before they are weighed together; with more, what is allocated for it has to be mapped anew."""
+_WEIGHED = 8192
+"""Numbers of samples that are weighed together: with more, the memory for it is mapped anew each time."""
+
+_BLOCK = 1 << 16
+"""Numbers that are looked at one by one together."""
 
 
 class Plain:
@@ -36,6 +39,7 @@ class Plain:
         self.median = 0.0
         self._squares, self._sampled = 0.0, 0
         self._kept: list[Bits] = []
+        self._room: tuple[Bits, NDArray[np.bool_]] | None = None
         self._top, self._peak = 0, span.start
 
     @property
@@ -85,7 +89,7 @@ class Plain:
     def sample(self, data: Bytes) -> None:
         """Take a few numbers for the mean square."""
         self._kept.append(self.number.bits(data).copy())
-        if len(self._kept) >= _KEPT:
+        if sum(map(len, self._kept)) >= _WEIGHED:
             self._weigh()
 
     def _weigh(self) -> None:
@@ -104,18 +108,36 @@ class Plain:
 
     def _look_for_nan(self, bits: Bits, offset: int) -> None:
         """Count what is not finite, and find the largest of the rest."""
-        number = self.number
-        magnitude, bad = number.magnitude(bits), self._bad(bits)
-        if number.infinity is None:
-            self.wrong.add(NAN, bad, self._at(offset))
-        else:
-            self.wrong.add(NAN, magnitude > number.infinity, self._at(offset))
-            self.wrong.add(INF, magnitude == number.infinity, self._at(offset))
-        rest = magnitude.copy() if number.unsigned else magnitude
-        rest[bad] = 0
-        top = int(np.maximum.reduce(rest))
-        if top > self._top:
-            self._raise(rest, offset, top)
+        for at in range(0, len(bits), _BLOCK):
+            part, place = bits[at : at + _BLOCK], offset + at * self.number.width
+            if self.number.fnuz:
+                self.wrong.add(NAN, self._bad(part), self._at(place))
+                top = int(np.maximum.reduce(self.number.magnitude(part)))
+            else:
+                top = self._count(part, self._at(place))
+            if top > self._top:
+                self._raise(self.number.magnitude(part), place, top)
+
+    def _count(self, bits: Bits, at: Callable[[int], int]) -> int:
+        """Count NaN and infinities and return the largest magnitude of the rest, negative where there is none."""
+        number, as_bits = self.number, bits.dtype.type
+        wrapped, bad = self._rooms(bits)
+        np.bitwise_and(bits, as_bits(number.mask), out=wrapped)
+        # less what follows the largest, infinity is 0, NaN a little more, and what is finite wraps around beyond both
+        np.subtract(wrapped, as_bits(number.largest + 1), out=wrapped)
+        beyond = (1 << 8 * number.width) - (number.largest + 1)
+        np.less(wrapped, as_bits(beyond), out=bad)
+        infinite = len(bits) - int(np.count_nonzero(wrapped)) if number.infinity else 0
+        nan = int(np.count_nonzero(bad)) - infinite
+        self.wrong.note(NAN, nan, lambda: bad & (wrapped != 0) if number.infinity else bad, at)
+        self.wrong.note(INF, infinite, lambda: wrapped == 0, at)
+        return int(np.maximum.reduce(wrapped)) - beyond
+
+    def _rooms(self, bits: Bits) -> tuple[Bits, NDArray[np.bool_]]:
+        """Return room for what is made of some bits, and for what is told of them; the same each time."""
+        if self._room is None:
+            self._room = np.empty(_BLOCK, bits.dtype), np.empty(_BLOCK, np.bool_)
+        return self._room[0][: len(bits)], self._room[1][: len(bits)]
 
     def _bad(self, bits: Bits) -> NDArray[np.bool_]:
         """Tell which numbers are not finite."""

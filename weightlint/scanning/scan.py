@@ -53,10 +53,11 @@ def _pass(blob: Blob, job: Job, told: Callable[[int], None], began: float) -> Ro
         if chunk.why:
             errors.append((chunk.offset, chunk.wanted, len(chunk.data), chunk.why))
         if len(chunk.data):
-            runs.feed(chunk.data, chunk.offset)
+            # hashing takes its time with each byte anyway, so it comes when the caches hold other ones
             spans.feed(chunk.data, chunk.offset)
             if job.values:
                 zeros.feed(chunk.data, chunk.offset)
+            runs.feed(chunk.data, chunk.offset)
             read += len(chunk.data)
             told(len(chunk.data))
     return Row(

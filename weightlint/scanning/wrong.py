@@ -28,11 +28,16 @@ class Wrong:
 
     def add(self, what: str, mask: NDArray[np.bool_], at: Callable[[int], int]) -> None:
         """Note the wrong ones of some values; `at` gives the byte in the file of each."""
-        count = int(np.count_nonzero(mask))
+        self.note(what, int(np.count_nonzero(mask)), lambda: mask, at)
+
+    def note(
+        self, what: str, count: int, mask: Callable[[], NDArray[np.bool_]], at: Callable[[int], int]
+    ) -> None:
+        """Note so many wrong ones; where they are is asked for as long as places are kept."""
         if not count:
             return
         known = self.counts.get(what, 0)
         self.counts[what] = known + count
         if known < MAX_SPOTS:
-            places = np.flatnonzero(mask)[: MAX_SPOTS - known]
+            places = np.flatnonzero(mask())[: MAX_SPOTS - known]
             self.spots += [Spot(what, at(int(place))) for place in places]

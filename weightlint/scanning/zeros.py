@@ -56,6 +56,8 @@ class ZeroRuns:
 
 def _runs(data: Bytes, *, joins: bool) -> list[tuple[int, int]]:
     """Return the runs of at least half a page and those at the edges, as places in the data."""
+    if not data[0] and not data[-1] and not data.any():
+        return [(0, len(data))]
     runs: list[tuple[int, int]] = []
     if joins and not data[0]:
         runs.append((0, _leading(data, 0)))
