@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from weightlint.drawer import Drawer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
@@ -44,6 +46,10 @@ class Store(Protocol):
     def name(self) -> str:
         """Return what the user calls this place."""
 
+    @property
+    def at_once(self) -> int:
+        """Return how many files are best read at the same time: 1 where nothing is waited for."""
+
     def names(self, folder: str = "") -> list[str]:
         """Return the file names in one folder (not below it), sorted; [] if there is no folder."""
 
@@ -62,6 +68,26 @@ class Store(Protocol):
 
     def real(self, path: str = "") -> Path | None:
         """Return where a file lies in the file system once all links are followed, None if it is not in one."""
+
+
+class Opener(Protocol):
+    """A file of the drawer `stores/`: it opens addresses of some schemes."""
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Return the schemes in lower case, without `://`."""
+
+    def open(self, target: str) -> tuple[Store, str]:
+        """Return the folder that an address is of, and the name of the file in it, "" where the folder is meant.
+
+        Raises:
+            OSError: it cannot be read.
+            UsageError: it is not there, or is no address.
+            ImportError: a package is not installed.
+        """
+
+
+STORES: Drawer[Opener] = Drawer("stores", "STORE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +123,7 @@ class MemoryStore:
 
     files: Mapping[str, bytes]
     name: str = "memory"
+    at_once: int = 1
 
     def names(self, folder: str = "") -> list[str]:
         """Return the file names in one folder."""

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from weightlint.store import Opener, Store
+
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -69,6 +71,7 @@ class LocalStore:
     """A folder of the file system."""
 
     root: Path
+    at_once: int = 1
 
     @property
     def name(self) -> str:
@@ -139,4 +142,26 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-STORE = LocalStore
+def local_path(target: str) -> Path:
+    """Return the path that a target means: a plain one, or behind file://."""
+    if not target.lower().startswith("file://"):
+        return Path(target)
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    return Path(url2pathname(urlsplit(target).path))
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What opens file://; a plain path is one."""
+
+    schemes: tuple[str, ...] = ("file",)
+
+    def open(self, target: str) -> tuple[Store, str]:
+        """Return the folder, and the name of the file where the target is one."""
+        path = local_path(target)
+        return (LocalStore(path), "") if path.is_dir() else (LocalStore(path.parent), path.name)
+
+
+STORE: Opener = Folders()

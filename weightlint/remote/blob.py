@@ -1,0 +1,118 @@
+"""One remote file: what was read of it stays in memory while it is open, so that no byte is asked for twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.remote.answer import refused
+from weightlint.remote.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from weightlint.remote.client import Part
+    from weightlint.remote.site import Entry
+
+LONG = 1 << 23
+"""Bytes that are read ahead for a reader who goes on and on: the vocabulary in a GGUF header has 2 to 8 million."""
+
+NEAR = 1 << 16
+"""Bytes that are read at least, where a read is not the rest of what is held: the next one is often close by."""
+
+
+class RemoteBlob:
+    """An open file; `first` bytes are asked for from its start, `held` is what is there already."""
+
+    def __init__(
+        self,
+        ask: Callable[[int, int], Future[Part]],
+        entry: Entry,
+        *,
+        first: int,
+        held: tuple[Part, ...] = (),
+    ) -> None:
+        self._ask = ask
+        self._entry = entry
+        self._first = first
+        self._tag = next((part.tag for part in held), "")
+        self._stream: Stream | None = None
+        self._last = (0, 0)
+        self._row = 0
+        self.held = [*held]
+        size = entry.size if entry.size is not None else next((part.total for part in held), None)
+        self.size = self._told_size() if size is None else size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes [start, stop); fewer when the file ends before."""
+        stop = min(stop, self.size)
+        follows = self._last[0] < start <= self._last[1]
+        self._row, self._last = (self._row + 1 if follows else 0), (start, stop)
+        parts = []
+        while start < stop:
+            part = self._holding(start) or self._fetch(start, stop)
+            piece = memoryview(part.data)[start - part.start : stop - part.start]
+            parts.append(piece)
+            start += len(piece)
+        return b"".join(parts)
+
+    @property
+    def version(self) -> str:
+        """Return what the listing calls this content, else what the server calls it."""
+        if not self._entry.version and not self._tag and self.size:
+            self._fetch(0, min(self._first, self.size))
+        return self._entry.version or self._tag
+
+    def read_into(self, buffer: memoryview, start: int) -> int:
+        """Fill a buffer from `start` on; return how many bytes there were. Reads in a row cost few requests."""
+        if self._stream is None or self._stream.at != start:
+            self.close()
+            self._stream = Stream(self._ask, self._check, start, self.size)
+        return self._stream.fill(buffer)
+
+    def close(self) -> None:
+        """Give up what is on its way."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _holding(self, at: int) -> Part | None:
+        return next((part for part in self.held if part.start <= at < part.start + len(part.data)), None)
+
+    def _told_size(self) -> int:
+        part = self._ask(0, self._first).result()
+        if part.total is None:
+            message = "the server does not say how many bytes the file has"
+            raise refused(message)
+        self._keep(part)
+        return part.total
+
+    def _fetch(self, start: int, stop: int) -> Part:
+        """Ask for bytes that are not held, and for those that will be wanted next."""
+        if start == 0:
+            stop = max(stop, self._first)
+        elif self._row >= 2:
+            stop = max(stop, start + LONG)
+        elif self._holding(start - 1) is None:
+            stop = max(stop, start + NEAR)
+        later = (part.start for part in self.held if part.start > start)
+        part = self._ask(start, min(stop, self.size, *later)).result()
+        self._check(part)
+        if not part.data:
+            message = f"the server has no byte {start:,} of {self.size:,}"
+            raise refused(message)
+        self._keep(part)
+        return part
+
+    def _keep(self, part: Part) -> None:
+        self._tag = self._tag or part.tag
+        self.held.append(part)
+
+    def _check(self, part: Part) -> None:
+        """Refuse bytes of another file than the one that was opened."""
+        if part.total not in {None, self.size}:
+            message = f"has changed on the server: {part.total:,} bytes now, {self.size:,} before"
+            raise refused(message)
+        strong = self._tag and part.tag and not part.tag.startswith("W/")
+        if strong and part.tag != self._tag and not self._entry.fixed:
+            message = "has changed on the server while it was read"
+            raise refused(message)
