@@ -7,7 +7,6 @@ in the rounding of their format.
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -30,6 +29,7 @@ from weightlint.verifying.tally import Tally
 from weightlint.verifying.verdicts import report
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray

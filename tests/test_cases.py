@@ -1,7 +1,7 @@
 """Cases as data: each folder of `cases/` is a recipe and the exact text that a user sees.
 
 A recipe names a config, other sizes of it, edits, how it is to run, a plan in full and, by hand, the codes that must come
-out (none for a clean case).
+out (none for a clean case). With `bytes` its files are filled with plausible numbers, damaged as it says and verified.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ import io
 import json
 import re
 import tomllib
+from contextlib import chdir
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from filling import fill, put
 from recipes import write
 
 from weightlint import plan_file
-from weightlint.api import RULES, check
+from weightlint.api import RULES, check, manifest, verify
 from weightlint.drawer import Drawer
+
+if TYPE_CHECKING:
+    from weightlint.finding import Report
 
 CASES = sorted(path.name for path in (Path(__file__).parent / "cases").iterdir())
 
@@ -34,18 +39,34 @@ def run(name: str, folder: Path) -> tuple[list[str], str]:
     if "plan" in asked:
         (folder / "plan.json").write_text(json.dumps(asked["plan"]))
         running["plan"] = plan_file.read(str(folder / "plan.json"))
-    report = check(
-        str(folder / "ckpt" / asked.get("target", "")),
-        arch=asked.get("given"),
-        dialect=asked.get("wanted"),
-        **running,
-    )
+    if "bytes" in asked:
+        report = verified(asked, folder / "ckpt", running)
+    else:
+        report = check(
+            str(folder / "ckpt" / asked.get("target", "")),
+            arch=asked.get("given"),
+            dialect=asked.get("wanted"),
+            **running,
+        )
     stream = io.StringIO()
     Drawer[Any]("outputs", "OUTPUT")["text"](report, stream)
     text = stream.getvalue().replace(str(folder) + "/", "")
     return [finding.code for finding in report.findings], re.sub(
         r"[\d.]+ [kMG]?B$", "SIZE", text, flags=re.MULTILINE
     )
+
+
+def verified(asked: dict[str, Any], folder: Path, running: dict[str, Any]) -> Report:
+    """Fill, damage and verify a checkpoint, against a manifest of its sound state if the recipe wants one."""
+    fill(folder)
+    if asked.get("manifest"):
+        (folder / "manifest.json").write_text(manifest(str(folder)))
+        running["manifest"] = f"{folder.name}/manifest.json"
+    for edit in asked["bytes"]:
+        put(folder, edit)
+    # lines are broken where a name ends, so names must not depend on where the test runs
+    with chdir(folder.parent):
+        return verify(folder.name, **running)
 
 
 @pytest.mark.parametrize("name", CASES)

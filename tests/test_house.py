@@ -59,7 +59,9 @@ def imports(path: Path, *, top_only: bool = False) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
-    assert {name.partition(".")[0] for name in imports(path, top_only=True)} & HEAVY == set()
+    heavy = {name.partition(".")[0] for name in imports(path, top_only=True)} & HEAVY
+    # the room of numbers is made of numpy and is imported as a whole where bytes are read
+    assert heavy <= ({"numpy"} if room(path) == "scanning" else set())
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_a_drawer_imports_core_rooms_only(path: Path) -> None:
     assert rooms & {"api", "cli"} == set()
     assert rooms & ({*DRAWERS} - {room(path)}) == set()
     if room(path) == "outputs":
-        assert rooms <= {"finding"}
+        assert rooms <= {"finding", "profile"}
 
 
 def test_core_rooms_do_not_know_the_command_line() -> None:

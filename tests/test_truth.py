@@ -104,7 +104,7 @@ def test_random_small_models_of_transformers_fit(arch: str) -> None:
         pytest.skip(f"transformers {transformers.__version__} has no {arch}")
     base = shrink(json.loads((schemas.folder() / "configs" / f"{arch}.json").read_text()))
     base |= {"num_nextn_predict_layers": 0, "quantization_config": None, "num_hidden_layers": 3}
-    source = random.Random(arch)  # noqa: S311 -- sizes, no secrets
+    source = random.Random(arch)
     for _ in range(12):
         usable = {*schema.fields} - FIXED.get(arch, set()) & {*CHOICES}
         config = base | {name: source.choice(CHOICES[name]) for name in sorted(usable & {*CHOICES})}

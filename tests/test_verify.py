@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from weightlint.verifying.run import Ears
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from weightlint.finding import Finding
     from weightlint.probe import Job, Probe, Row
@@ -160,7 +160,7 @@ def test_scales_that_may_be_negative(tmp_path: Path, name: str) -> None:
 
 
 def test_the_eighteen_values_of_opt_175b(tmp_path: Path) -> None:
-    """metaseq #122: fp16 values of 4.5e3 to 5.2e4 among normal ones, in one layer."""
+    """Metaseq #122: fp16 values of 4.5e3 to 5.2e4 among normal ones, in one layer."""
     tensors = {
         f"decoder.layers.{layer}.fc1.weight": ("F16", normal(64, 256, seed=layer).astype(np.float16))
         for layer in range(8)

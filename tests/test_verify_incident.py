@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import injection
@@ -17,6 +16,8 @@ from weightlint.keys import read
 from weightlint.metadata import Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from weightlint.expected import Slot
@@ -79,7 +80,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         elif isinstance(value, float):
             writer.add_float32(name, value)
         else:
-            writer.add_uint32(name, int(value))
+            writer.add_uint32(name, int(str(value)))
     writer.add_string("tokenizer.ggml.model", "no_vocab")
     writer.add_file_type(15)
     writer.add_quantization_version(2)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KINDS = (
     "configs",
     "dialects",
+    "digests",
     "formats",
     "loaders",
     "outputs",

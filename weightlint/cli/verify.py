@@ -108,7 +108,7 @@ def _whole(target: str, options: dict[str, Any], given: dict[str, Any]) -> int:
     )
     write(report, places)
     if given["plot"]:
-        from weightlint.verifying.plot import plot  # type: ignore[import-not-found] # drawn in a room of its own
+        from weightlint.verifying.plot import plot
 
         plot(report, given["plot"])
     return report.exit_code(Level[given["fail_on"].upper()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sys import float_info
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +65,9 @@ class Plain:
         bits = self.number.bits(data)
         magnitude = self.number.magnitude(bits)
         values = self.number.values(bits[magnitude <= self.number.largest]).astype(np.float64)
-        self.squares += float(np.dot(values, values))
+        # of doubles the squares of noise have no double; the largest stands for them
+        with np.errstate(over="ignore"):
+            self.squares = min(self.squares + float(np.dot(values, values)), float_info.max)
         self.sampled += len(values)
 
     def _look_for_nan(self, bits: Bits, offset: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from sys import float_info
 from typing import TYPE_CHECKING
 
 from weightlint.names import expand, fold, natural
@@ -28,7 +29,7 @@ class _Cell:
 
     def add(self, stats: Stats) -> None:
         self.absmax = max(self.absmax, stats.absmax)
-        self.squares += stats.squares
+        self.squares = min(self.squares + stats.squares, float_info.max)
         self.sampled += stats.sampled
 
 

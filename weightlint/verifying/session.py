@@ -14,6 +14,7 @@ from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
 from weightlint.verifying import tally as tallies
 from weightlint.verifying.jobs import Wanted, files_of, jobs
+from weightlint.verifying.remarks import remarks
 from weightlint.verifying.run import Ears, known, run
 from weightlint.verifying.tally import Tally
 from weightlint.verifying.truths import Truths, gather
@@ -124,12 +125,13 @@ def _beside(store: Store) -> list[str]:
 
 
 def _notes(truths: Truths, listed: manifests.Manifest | None, files: int) -> tuple[str, ...]:
+    said = (*truths.notes, *remarks(truths))
     if listed is not None:
-        return (f"compared with the manifest {listed.path} of {len(listed.files):,} files", *truths.notes)
+        return (f"compared with the manifest {listed.path} of {len(listed.files):,} files", *said)
     if not truths.digests:
         what = "the file" if files == 1 else f"the {files:,} files"
         note = (
             f"no hash of {what} is known here, only values were looked at; --against or --manifest gives one"
         )
-        return (note,)
-    return truths.notes
+        return (note, *said)
+    return said
