@@ -7,7 +7,6 @@ huggingface.co is read as hf://. Passwords come from the address, fsspec's setti
 from __future__ import annotations
 
 import base64
-import errno
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -15,7 +14,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from weightlint import weight_map
 from weightlint.config_spelling import SPELLINGS
 from weightlint.errors import NothingFoundError
-from weightlint.format import FORMATS, Bundle, format_of, suffixes
+from weightlint.format import FORMATS, Bundle, suffixes
 from weightlint.gguf.parts import part, part_name
 from weightlint.remote.address import Address, shown
 from weightlint.remote.client import Part

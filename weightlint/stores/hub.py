@@ -22,7 +22,7 @@ from weightlint.remote.hub_address import Repository, parse
 from weightlint.remote.site import Entry, Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from weightlint.store import Opener, Store
 

@@ -6,11 +6,13 @@ import hashlib
 import os
 from pathlib import Path
 
+from weightlint.remote.address import scheme_of, shown
+
 
 def place(target: str) -> Path:
-    """Return the file that keeps the results of a target: below XDG_CACHE_HOME, named by a hash of the target's path."""
+    """Return the file that keeps the results of a target: below XDG_CACHE_HOME, named by a hash of the target's path or address."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = home / "weightlint"
     folder.mkdir(parents=True, exist_ok=True)
-    known = target if "://" in target else os.path.realpath(target)
+    known = os.path.realpath(target) if scheme_of(target) is None else shown(target)
     return folder / f"verify-{hashlib.sha256(known.encode(errors='surrogateescape')).hexdigest()[:32]}.json"

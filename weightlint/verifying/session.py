@@ -81,7 +81,7 @@ def begin(
     store = checkpoint.store
     if store is None or checkpoint.names_only or checkpoint.format == "snapshot":
         message = (
-            f"{target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
+            f"{checkpoint.target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
         )
         raise UsageError(message)
     listed = manifests.read(Path(manifest)) if manifest else None
@@ -102,7 +102,7 @@ def begin(
         wanted = replace(wanted, digests=beside)
     found = jobs(checkpoint, wanted)
     tally = Tally(
-        target=target,
+        target=checkpoint.target,
         jobs={job.key: job for job in found},
         digests=tuple(digest for file in truths.digests.values() for digest in file),
         notes=_notes(truths, listed, len(files_of(checkpoint, wanted))),
