@@ -11,9 +11,10 @@ import socket
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
     status = 0
     sent = 0
 
-    def do_GET(self) -> None:  # noqa: N802 -- the name that http.server calls
+    def do_GET(self) -> None:
         web = self.server.web
         self.status, self.sent = 0, 0
         with web.lock:
@@ -143,14 +144,15 @@ class Web:
     latency: float = 0.0
     faults: dict[str, list[Fault]] = field(default_factory=dict)
     always: dict[str, Fault] = field(default_factory=dict)
-    routes: dict[str, Callable[[Handler], None]] = field(default_factory=dict)
+    routes: dict[str, Callable[[Handler], object]] = field(default_factory=dict)
     log: list[Request] = field(default_factory=list)
     sockets: list[socket.socket] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
     now: int = 0
     peak: int = 0
 
-    def __enter__(self) -> Web:
+    def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.web = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
@@ -158,14 +160,13 @@ class Web:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
         for each in self.sockets:
-            try:
+            with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             each.close()
 
     @property
@@ -227,7 +228,7 @@ def redirect(to: str, code: int = 302) -> Fault:
     return status(code, Location=to)
 
 
-def answer(code: int, body: bytes, length: int | None = None, **headers: str) -> Fault:
+def answer(code: int, body: bytes, headers: dict[str, str], length: int | None = None) -> Fault:
     """Answer with these headers and bytes, whatever they are worth."""
 
     def fault(handler: Handler) -> bool:

@@ -37,7 +37,7 @@ class RangesIgnoredError(UsageError):
 
 
 class Promise(NamedTuple):
-    """The answer has `length` bytes from `start` on, None where only its end tells; the file has `total`."""
+    """The answer has `length` bytes from `start` on, and the file `total`; None where only the end of the answer tells."""
 
     start: int
     length: int | None
@@ -94,9 +94,11 @@ def _part(headers: Mapping[str, str], start: int, stop: int) -> Promise:
     if match is None:
         message = f"the server answered 206 with the range '{printable(said, limit=60)}', asked were {start}-{stop - 1}"
         raise refused(message)
-    first, last = int(match[1]), int(match[2])
-    total = None if match[3] == "*" else int(match[3])
-    if first != start or not first <= last < stop or (total is not None and last >= total):
+    if match[3] == "*":
+        message = "the server does not say how many bytes the file has"
+        raise refused(message)
+    first, last, total = int(match[1]), int(match[2]), int(match[3])
+    if first != start or not first <= last < min(stop, total):
         message = (
             f"the server sends bytes {first:,}-{last:,} of {match[3]}, asked were {start:,}-{stop - 1:,}"
         )

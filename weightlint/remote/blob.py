@@ -80,9 +80,6 @@ class RemoteBlob:
 
     def _told_size(self) -> int:
         part = self._ask(0, self._first).result()
-        if part.total is None:
-            message = "the server does not say how many bytes the file has"
-            raise refused(message)
         self._keep(part)
         return part.total
 
@@ -109,7 +106,7 @@ class RemoteBlob:
 
     def _check(self, part: Part) -> None:
         """Refuse bytes of another file than the one that was opened."""
-        if part.total not in {None, self.size}:
+        if part.total != self.size:
             message = f"has changed on the server: {part.total:,} bytes now, {self.size:,} before"
             raise refused(message)
         strong = self._tag and part.tag and not part.tag.startswith("W/")

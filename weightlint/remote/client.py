@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
     start: int
     data: bytearray
-    total: int | None
+    total: int
     tag: str
 
 
@@ -67,7 +67,7 @@ class Client:
         return asyncio.run_coroutine_threadsafe(self._ask(address, start, stop), self._files.loop)
 
     async def _ask(self, address: Address, start: int, stop: int) -> Part:
-        got = Part(start, bytearray(), None, "")
+        got = Part(start, bytearray(), 0, "")
         async with self._room:
             for tries in range(1, patience.TRIES + 1):
                 try:
@@ -182,14 +182,14 @@ async def _taken(reply: aiohttp.ClientResponse, got: Part, stop: int) -> Part:
         raise ignored(promise.total)
     del got.data[promise.start - got.start :]
     total = await _read(reply, promise, got, stop)
-    end = stop if total is None else min(stop, total)
+    end = min(stop, total)
     if got.start + len(got.data) < end:
         message = f"only {len(got.data):,} of {end - got.start:,} bytes came"
         raise AgainError(message)
     return Part(got.start, got.data, total, tag)
 
 
-async def _read(reply: aiohttp.ClientResponse, promise: Promise, got: Part, stop: int) -> int | None:
+async def _read(reply: aiohttp.ClientResponse, promise: Promise, got: Part, stop: int) -> int:
     """Take what an answer brings into `got`; return the size of the file."""
     room = stop - promise.start + 1 if promise.length is None else promise.length
     while room > 0:
@@ -198,7 +198,7 @@ async def _read(reply: aiohttp.ClientResponse, promise: Promise, got: Part, stop
             break
         got.data.extend(piece[:room])
         room -= len(piece)
-    if promise.length is not None:
+    if promise.total is not None:
         return promise.total
     if room <= 0:
         raise ignored(None)

@@ -80,9 +80,7 @@ def begin(
         checkpoint = open_target(target)
     store = checkpoint.store
     if store is None or checkpoint.names_only or checkpoint.format == "snapshot":
-        message = (
-            f"{checkpoint.target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
-        )
+        message = f"{checkpoint.target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
         raise UsageError(message)
     listed = manifests.read(Path(manifest)) if manifest else None
     truths = (
