@@ -33,7 +33,10 @@ DRAWERS = (
     "runners",
     "digests",
 )
-HEAVY = {"torch", "numpy", "gguf", "safetensors", "jsonschema", "rich", "fsspec", "ray", "transformers"}
+HEAVY = {
+    *("torch", "numpy", "gguf", "safetensors", "jsonschema", "rich", "fsspec", "ray", "transformers"),
+    *("aiohttp", "gcsfs", "huggingface_hub", "s3fs", "yarl"),
+}
 LONG = {
     "expected.py": "slots, layouts and what all rewrites share",
     "header_faults.py": "one cause of a broken table after the other",

@@ -6,7 +6,7 @@ How bytes are read is not its business.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,3 +62,13 @@ class Site(Protocol):
 
     def denied(self, path: str, error: PermissionError) -> Exception:
         """Return what to raise where the server lets us not read a file."""
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A store that was told by a site what there is."""
+
+    site: Site
+
+    def entry(self, path: str) -> Entry | None:
+        """Return what the listing says of a file, None if it is not there."""

@@ -117,11 +117,6 @@ class RemoteStore:
         self.site = site
         self._lists = {}
 
-    def told(self, path: str) -> Entry | None:
-        """Return the entry of a file of which the listing gives a hash."""
-        entry = self.entry(path)
-        return entry if entry and entry.digest else None
-
     def _head(self, path: str) -> Part | OSError:
         try:
             with self.open(path) as blob:

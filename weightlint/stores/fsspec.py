@@ -55,9 +55,14 @@ class Bucket:
     @cached_property
     def files(self) -> Any:
         """Return the file system that knows protocol and credentials."""
-        import fsspec
+        if self.scheme == "s3":
+            from s3fs import S3FileSystem
 
-        return fsspec.filesystem(self.scheme, **({"anon": True} if self.public else {}))
+            return S3FileSystem(**({"anon": True} if self.public else {}))
+        # the class that gcsfs itself offers asks for the layout of every bucket by another protocol first
+        from gcsfs.core import GCSFileSystem
+
+        return GCSFileSystem()
 
     def __getstate__(self) -> dict[str, object]:
         return {"scheme": self.scheme, "root": self.root, "public": self.public}
