@@ -56,7 +56,8 @@ class Handler(BaseHTTPRequestHandler):
             with web.lock:
                 web.now -= 1
                 span = self.headers.get("Range")
-                web.log.append(Request(self.name, span, self.status, self.sent, dict(self.headers)))
+                headers = {key.title(): value for key, value in self.headers.items()}
+                web.log.append(Request(self.name, span, self.status, self.sent, headers))
 
     @property
     def name(self) -> str:

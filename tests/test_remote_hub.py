@@ -1,0 +1,262 @@
+"""Models on a hub: a server that answers as Hugging Face's API does, with large files behind a redirect."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+from click.testing import CliRunner
+from web import Web, redirect, status
+
+from weightlint import api
+from weightlint.cli import app
+from weightlint.errors import UsageError
+from weightlint.outputs.json import OUTPUT
+from weightlint.remote import patience
+from weightlint.remote.hub_address import Repository, page, parse
+from weightlint.synth import synth
+
+pytest.importorskip("huggingface_hub", reason="the client of hf://")
+pytest.importorskip("aiohttp", reason="the client of weightlint[remote]")
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from web import Handler
+
+    from weightlint.finding import Report
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+SHARD = "model-00002-of-00003.safetensors"
+PAGE = 4
+
+
+class Hub:
+    """One model, org/v3, whose tensor files lie on another server."""
+
+    def __init__(self, web: Web, cdn: Web) -> None:
+        self.web, self.cdn = web, cdn
+        self.gated = False
+        self.refusals: list[tuple[int, str]] = []
+        web.routes |= {
+            "api/models/org/v3": self.api,
+            "org/v3/resolve/": self.resolve,
+            "api/models/": self.absent,
+        }
+        cdn.routes["blobs/"] = lambda handler: handler.serve(cdn.root / handler.name.removeprefix("blobs/"))
+
+    def api(self, handler: Handler) -> None:
+        parts = urlsplit(handler.path)
+        if self.refusals:
+            code, why = self.refusals.pop(0)
+            handler.reply(code, b"{}", **({"X-Error-Code": why} if why else {}))
+        elif "/tree/" in parts.path:
+            self.tree(handler, int(parse_qs(parts.query).get("cursor", ["0"])[0]))
+        elif parts.path.endswith(("/v3", "/revision/main", "/revision/refs%2Fpr%2F1", f"/revision/{COMMIT}")):
+            handler.reply(200, json.dumps({"id": "org/v3", "sha": COMMIT, "siblings": []}).encode())
+        else:
+            handler.reply(404, b"{}", **{"X-Error-Code": "RevisionNotFound"})
+
+    def absent(self, handler: Handler) -> None:
+        handler.reply(401, b"{}", **{"X-Error-Code": "RepoNotFound"})
+
+    def tree(self, handler: Handler, at: int) -> None:
+        """List a page of files; large ones have an LFS pointer."""
+        files = sorted(file for file in self.web.root.rglob("*") if file.is_file())
+        rows = [self.row(file) for file in files[at : at + PAGE]]
+        more = f"{self.web.url}{urlsplit(handler.path).path}?cursor={at + PAGE}"
+        link = {"Link": f'<{more}>; rel="next"'} if at + PAGE < len(files) else {}
+        handler.reply(200, json.dumps(rows).encode(), **link)
+
+    def row(self, file: Path) -> dict[str, Any]:
+        data = file.read_bytes()
+        name = file.relative_to(self.web.root).as_posix()
+        git = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+        row = {"type": "file", "path": name, "size": len(data), "oid": git}
+        if file.suffix != ".json":
+            lfs = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+            return {**row, "oid": "f" * 40, "lfs": lfs}
+        return row
+
+    def resolve(self, handler: Handler) -> None:
+        name = unquote(handler.name.partition(f"{COMMIT}/")[2])
+        if self.gated:
+            handler.reply(403, b"", **{"X-Error-Code": "GatedRepo"})
+        elif name.endswith(".json"):
+            handler.serve(self.web.root / name)
+        else:
+            redirect(f"{self.cdn.url}/blobs/{name}?X-Amz-Signature=hidden")(handler)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("model")
+    synth(made, arch="deepseek_v3", tiny=True, shards=3)
+    return made
+
+
+@pytest.fixture
+def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with Web(folder) as web, Web(folder) as cdn:
+        monkeypatch.setenv("HF_ENDPOINT", web.url)
+        monkeypatch.setenv("HF_TOKEN", "hf_hush")
+        monkeypatch.setattr(patience, "FIRST", 0.001)
+        yield Hub(web, cdn)
+
+
+def told(report: Report) -> dict[str, Any]:
+    """Return a report as JSON values, without what differs from place to place and run to run."""
+    stream = io.StringIO()
+    OUTPUT(report, stream)
+    table: dict[str, Any] = json.loads(stream.getvalue())
+    del table["target"], table["summary"]["seconds"]
+    return table
+
+
+@pytest.mark.parametrize(
+    "target", ["hf://org/v3", "hf://org/v3@main", f"hf://org/v3@{COMMIT}", "hf://org/v3@refs/pr/1"]
+)
+def test_a_model_on_the_hub_is_checked_as_its_folder(folder: Path, hub: Hub, target: str) -> None:
+    report = api.check(target)
+    assert told(report) == told(api.check(str(folder)))
+    assert report.facts.target == f"hf://org/v3@{COMMIT}"
+    assert all(request.status == 200 for request in hub.web.log if request.path.startswith("api/models/"))
+    assert set(hub.cdn.requests(".safetensors").values()) == {1}
+    assert len(hub.cdn.log) == 3
+
+
+def test_the_token_is_given_to_the_hub_and_to_nobody_else(hub: Hub) -> None:
+    api.check("hf://org/v3")
+    asked = [request for request in hub.web.log if "org/v3" in request.path]
+    assert {request.headers.get("Authorization") for request in asked} == {"Bearer hf_hush"}
+    assert {request.headers.get("Authorization") for request in hub.cdn.log} == {None}
+
+
+def test_verify_compares_with_what_the_hub_lists(hub: Hub) -> None:
+    report = api.verify("hf://org/v3")
+    assert report.findings == ()
+    assert report.facts.complete
+    origin = f"from the Hugging Face hub at commit {COMMIT[:12]}"
+    assert {note for note in report.notes if origin in note} == {
+        f"2 of 5 files have a git-sha1 {origin}",
+        f"3 of 5 files have a sha256 {origin}",
+    }
+    assert len(hub.web.requests(".safetensors")) == 0
+    assert [
+        request.path for request in hub.web.log if "resolve" in request.path and SHARD in request.path
+    ] == [f"org/v3/resolve/{COMMIT}/{SHARD}"]
+
+
+def test_bytes_that_are_not_what_the_hub_lists_are_found(folder: Path, hub: Hub, tmp_path: Path) -> None:
+    data = bytearray((folder / SHARD).read_bytes())
+    data[-1] ^= 1
+    (tmp_path / SHARD).write_bytes(data)
+    hub.cdn.routes = {f"blobs/{SHARD}": lambda handler: handler.serve(tmp_path / SHARD), **hub.cdn.routes}
+    (finding,) = api.verify("hf://org/v3").findings
+    assert finding.code == "WL705"
+    assert finding.place.files == (SHARD,)
+
+
+def test_a_file_or_folder_of_a_repository_can_be_named(folder: Path, hub: Hub) -> None:
+    assert told(api.check(f"hf://org/v3/{SHARD}")) == told(api.check(str(folder / SHARD)))
+    (hub.web.root / "sub").mkdir()
+    try:
+        for name in ("config.json", SHARD):
+            (hub.web.root / "sub" / name).write_bytes((folder / name).read_bytes())
+        report = api.check("hf://org/v3/sub")
+        assert told(report) == told(api.check(str(folder / "sub")))
+        assert report.facts.target == f"hf://org/v3@{COMMIT}/sub"
+    finally:
+        for file in (hub.web.root / "sub").iterdir():
+            file.unlink()
+        (hub.web.root / "sub").rmdir()
+    with pytest.raises(UsageError, match="no such file or folder at commit"):
+        api.check("hf://org/v3/absent")
+
+
+def test_a_page_of_the_hub_is_the_model(folder: Path, hub: Hub) -> None:
+    for address in (f"{hub.web.url}/org/v3", f"{hub.web.url}/org/v3/tree/main"):
+        report = api.check(address)
+        assert report.facts.target == f"hf://org/v3@{COMMIT}"
+        assert told(report) == told(api.check(str(folder)))
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize(
+    ("target", "why"),
+    [
+        ("hf://org/absent", r"no such model, or it is private: set HF_TOKEN"),
+        ("hf://org/v3@v9", "the repository has no revision v9"),
+        ("hf://datasets/org/data", "is no model"),
+        ("hf://", "is no model"),
+        ("hf://org/../x", "no such model"),
+    ],
+)
+def test_what_is_not_on_the_hub_is_told(target: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        api.check(target)
+
+
+def test_a_gated_model_is_told_once_and_with_what_to_do(hub: Hub) -> None:
+    hub.gated = True
+    with pytest.raises(UsageError, match=r"gated or private: accept its terms .* set HF_TOKEN"):
+        api.check("hf://org/v3")
+
+
+def test_a_hub_that_is_busy_is_asked_again(folder: Path, hub: Hub) -> None:
+    hub.refusals = [(503, ""), (429, ""), (500, "")]
+    assert told(api.check("hf://org/v3")) == told(api.check(str(folder)))
+    hub.refusals = [(503, "")] * 50
+    with pytest.raises(UsageError, match="the hub answered 503"):
+        api.check("hf://org/v3")
+
+
+def test_a_hub_that_is_not_there_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Web(hub.web.root) as gone:
+        url = gone.url
+    monkeypatch.setenv("HF_ENDPOINT", url)
+    with pytest.raises(UsageError, match="the hub cannot be asked"):
+        api.check("hf://org/v3")
+
+
+def test_nothing_secret_is_shown(hub: Hub) -> None:
+    hub.cdn.always[f"blobs/{SHARD}"] = status(500)
+    found = CliRunner().invoke(app, ["check", "hf://org/v3"])
+    assert "answered 500" in found.output
+    assert "hush" not in found.output
+    assert "hidden" not in found.output
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_repository_can_be_sent_elsewhere_without_the_token(folder: Path) -> None:
+    from weightlint.stores.hub import STORE
+
+    store, _ = STORE.open("hf://org/v3")
+    packed = pickle.dumps(store)
+    assert b"hush" not in packed
+    twin = pickle.loads(packed)  # noqa: S301 -- our own
+    with twin.open(SHARD) as blob:
+        assert blob.read(8, 99) == (folder / SHARD).read_bytes()[8:99]
+        assert blob.version == hashlib.sha256((folder / SHARD).read_bytes()).hexdigest()
+
+
+def test_addresses_of_repositories_are_read() -> None:
+    assert parse("hf://org/model") == Repository("org/model")
+    assert parse("hf://gpt2") == Repository("gpt2")
+    assert parse("hf://org/model@refs/pr/7/q4/a.gguf") == Repository("org/model", "refs/pr/7", "q4/a.gguf")
+    assert parse("hf://org/model@refs%2Fpr%2F7") == Repository("org/model", "refs/pr/7")
+    assert page("https://huggingface.co/org/model") == Repository("org/model")
+    assert page("https://huggingface.co/org/model/blob/main/a.gguf") == Repository(
+        "org/model", "main", "a.gguf"
+    )
+    assert page("https://huggingface.co/org/model/resolve/v1/a.gguf?download=true") == Repository(
+        "org/model", "v1", "a.gguf"
+    )
+    assert page("https://huggingface.co/datasets/org/data") is None
+    assert page("https://example.com/org/model") is None
