@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from weightlint.drawer import Drawer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -26,6 +26,13 @@ class Blob(Protocol):
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes [start, stop); fewer when the file ends before."""
+
+    def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Hear which bytes [start, stop) will be read next: where reading means waiting, they are fetched together.
+
+        Raises:
+            OSError: the bytes cannot be had.
+        """
 
     @property
     def version(self) -> str:
@@ -104,6 +111,9 @@ class MemoryBlob:
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes [start, stop)."""
         return self.data[start:stop]
+
+    def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: all bytes are there."""
 
     @property
     def version(self) -> str:

@@ -8,7 +8,7 @@ from weightlint.remote.answer import refused
 from weightlint.remote.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
     from weightlint.remote.client import Part
@@ -19,6 +19,10 @@ LONG = 1 << 23
 
 NEAR = 1 << 16
 """Bytes that are read at least, where a read is not the rest of what is held: the next one is often close by."""
+
+
+MOST = 1 << 12
+"""Places of one file that are asked for: a torch archive has a header before each of its storages."""
 
 
 class RemoteBlob:
@@ -56,6 +60,20 @@ class RemoteBlob:
             start += len(piece)
         return b"".join(parts)
 
+    def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Fetch what will be read in many places, several at a time; what is close together in one piece."""
+        inside = sorted((start, min(stop, self.size)) for start, stop in spans if 0 <= start < self.size)
+        runs = list(_joined(span for span in inside if not self._holds(span)))
+        if len(runs) > MOST:
+            message = (
+                f"its table lies in {len(runs):,} places, more than the {MOST:,} that are asked a server for"
+            )
+            raise refused(message)
+        for asked in [self._ask(*run) for run in runs]:
+            part = asked.result()
+            self._check(part)
+            self._keep(part)
+
     @property
     def version(self) -> str:
         """Return what the listing calls this content, else what the server calls it."""
@@ -77,6 +95,10 @@ class RemoteBlob:
 
     def _holding(self, at: int) -> Part | None:
         return next((part for part in self.held if part.start <= at < part.start + len(part.data)), None)
+
+    def _holds(self, span: tuple[int, int]) -> bool:
+        part = self._holding(span[0])
+        return part is not None and span[1] <= part.start + len(part.data)
 
     def _told_size(self) -> int:
         part = self._ask(0, self._first).result()
@@ -113,3 +135,15 @@ class RemoteBlob:
         if strong and part.tag != self._tag and not self._entry.fixed:
             message = "has changed on the server while it was read"
             raise refused(message)
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Join sorted spans that are so close that one request for both is cheaper than two."""
+    start = stop = 0
+    for begin, end in spans:
+        if stop and begin > stop + NEAR:
+            yield start, stop
+            stop = 0
+        start, stop = (start, max(stop, end)) if stop else (begin, end)
+    if stop:
+        yield start, stop

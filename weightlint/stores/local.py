@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from weightlint.store import Opener, Store
 
@@ -48,6 +48,9 @@ class LocalBlob:
             parts.append(part)
             start += len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
+
+    def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: a disk is read when it is asked."""
 
     @property
     def version(self) -> str:
