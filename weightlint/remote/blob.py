@@ -50,7 +50,7 @@ class RemoteBlob:
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes [start, stop); fewer when the file ends before."""
         stop = min(stop, self.size)
-        follows = self._last[0] < start <= self._last[1]
+        follows = self._last[0] < start <= self._last[1] + NEAR
         self._row, self._last = (self._row + 1 if follows else 0), (start, stop)
         parts = []
         while start < stop:
