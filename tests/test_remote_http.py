@@ -6,6 +6,8 @@ import io
 import json
 import pickle
 import struct
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -238,6 +240,7 @@ def test_one_shard_that_cannot_be_had_is_told_and_the_rest_is_read(web: Web) -> 
     report = api.check(web.url)
     assert any(SHARD in text and "answered 500 (5 tries)" in text for text in codes(report).values())
     assert report.facts.files == 23
+    assert sum(request.path == SHARD for request in web.log) == patience.TRIES
 
 
 def lying(length: int | None) -> Fault:
@@ -417,6 +420,17 @@ def test_verify_gives_a_server_up_that_gives_nothing(tmp_path: Path, monkeypatch
         report = api.verify(f"{web.url}/model.safetensors")
         assert any("answered 500" in text for text in codes(report).values())
         assert len(web.log) < 30
+
+
+def test_a_path_on_this_machine_imports_nothing_of_the_network(folder: Path) -> None:
+    code = (
+        "import sys; from weightlint import api; api.check(sys.argv[1]); "
+        "print({name.partition('.')[0] for name in sys.modules} & {'fsspec', 'aiohttp', 'asyncio', 'yarl'})"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.strip() == "set()"
 
 
 def test_a_store_can_be_sent_elsewhere(folder: Path, web: Web) -> None:

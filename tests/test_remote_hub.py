@@ -148,6 +148,24 @@ def test_a_gated_model_is_told_once_and_with_what_to_do(hub: Hub) -> None:
         api.check("hf://org/v3")
 
 
+def test_a_file_that_is_listed_and_not_there_is_told(hub: Hub) -> None:
+    hub.cdn.always[f"blobs/{SHARD}"] = status(404)
+    (finding,) = api.check("hf://org/v3").findings
+    assert finding.message.startswith(f"{SHARD} cannot be read: is listed, but is not there")
+
+
+def test_a_hub_that_lists_nonsense_is_no_crash(hub: Hub) -> None:
+    real = hub.row
+    hub.row = lambda file: {**real(file), "size": -1}  # type: ignore[method-assign] # one lie at a time
+    with pytest.raises(UsageError, match="no such file or folder"):
+        api.check("hf://org/v3")
+    hub.row = lambda file: {**real(file), "lfs": {"oid": "x\x1b[2J", "size": 1, "pointerSize": 1}}  # type: ignore[method-assign]
+    assert not any("sha256" in note for note in api.verify("hf://org/v3").notes)
+    hub.row = lambda file: {"type": "file", "path": file.name}  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="the hub cannot be asked"):
+        api.check("hf://org/v3")
+
+
 def test_a_hub_that_is_busy_is_asked_again(folder: Path, hub: Hub) -> None:
     hub.refusals = [(503, ""), (429, ""), (500, "")]
     assert told(api.check("hf://org/v3")) == told(api.check(str(folder)))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from weightlint.index import Header
     from weightlint.store import Store
 
+_RETRY = "try again later; if it stays so, tell who runs the server, or download the file and check it here"
+
 
 class Reader:
     """Reads headers, as many at once as the store likes, and remembers what went wrong."""
@@ -89,7 +91,9 @@ def unreadable(store: Store, path: str, error: OSError) -> Fault:
         kind=FaultKind.UNREADABLE,
         file=path,
         message=f"{path}{where} cannot be read: {error.strerror or error}",
-        cure="make it a readable file, or download it again",
+        cure=_RETRY
+        if isinstance(error, ConnectionError)
+        else "make it a readable file, or download it again",
         lost=True,
     )
 

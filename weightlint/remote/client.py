@@ -121,7 +121,7 @@ class Client:
                     continue
                 if known is not None and reply.status in {400, 401, 403, 404, 410}:
                     # a signed address that has expired: ask where the file is now
-                    del self._moved[address.url]
+                    self._moved.pop(address.url, None)
                     return await self._once(address, got, stop)
                 part = await _taken(reply, got, stop)
                 if url != address.url:

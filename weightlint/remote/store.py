@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from weightlint.errors import UsageError
 from weightlint.finding import printable
 from weightlint.format import format_of
+from weightlint.remote.answer import refused
 from weightlint.remote.blob import RemoteBlob
 from weightlint.remote.client import IN_FLIGHT, client
 
@@ -44,6 +45,7 @@ class RemoteStore:
     def _clear(self) -> None:
         self._lists: dict[str, Listing] = {}
         self._kept: dict[str, tuple[Part, ...]] = {}
+        self._failed: dict[str, ConnectionError] = {}
         self._room = KEPT
         self._lock = Lock()
 
@@ -85,6 +87,8 @@ class RemoteStore:
         entry = self.entry(path)
         if entry is None:
             raise FileNotFoundError(errno.ENOENT, "is not there", path)
+        if path in self._failed:
+            raise self._failed[path]
         held = self._kept.get(path, ())
         first = HEAD if format_of(path) else WHOLE
         try:
@@ -96,6 +100,11 @@ class RemoteStore:
                 self._keep(path, blob.held)
         except PermissionError as error:
             raise self.site.denied(path, error) from error
+        except FileNotFoundError as error:
+            if entry.size is None:
+                raise
+            message = f"is listed, but {error.strerror}"
+            raise refused(message) from error
 
     def link(self, path: str) -> str | None:
         """Return None: nothing here is a link."""
@@ -108,7 +117,10 @@ class RemoteStore:
         return None
 
     def heads(self, paths: Sequence[str]) -> dict[str, Part | OSError]:
-        """Ask for the first bytes of files, many at a time, and keep them; return what came of each."""
+        """Ask for the first bytes of files, many at a time, and keep them; return what came of each.
+
+        Where a server was asked in vain it is not asked again.
+        """
         with ThreadPoolExecutor(IN_FLIGHT) as pool:
             return dict(zip(paths, pool.map(self._head, paths), strict=True))
 
@@ -123,6 +135,8 @@ class RemoteStore:
                 blob.read(0, 1)
                 return blob.held[0]
         except OSError as error:
+            if isinstance(error, ConnectionError):
+                self._failed[path] = error
             return error
 
     def _ask(self, path: str, start: int, stop: int) -> Future[Part]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weightlint.digest import GIT_SHA1, SHA256
 from weightlint.errors import UsageError
 from weightlint.finding import printable
+from weightlint.hub_layout import is_commit
 from weightlint.remote import patience
 from weightlint.remote.address import Address
 from weightlint.remote.answer import AGAIN
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from weightlint.store import Opener, Store
+
+_HEX = {SHA256: re.compile(r"[0-9a-f]{64}"), GIT_SHA1: re.compile(r"[0-9a-f]{40}")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,10 @@ class Hubs:
         asked = parse(target)
         api = HfApi(endpoint=_endpoint(), library_name="weightlint")
         commit = _patient(lambda: api.model_info(asked.id, revision=asked.revision).sha, asked)
+        if not is_commit(str(commit)):
+            raise ConnectionError(errno.EPROTO, "the hub does not say at which commit the model is")
         rows = _patient(lambda: [*api.list_repo_tree(asked.id, recursive=True, revision=commit)], asked)
-        return _opened(asked, commit, {row.path: _entry(row) for row in rows if hasattr(row, "blob_id")})
+        return _opened(asked, commit, {row.path: _entry(row) for row in rows if _is_file(row)})
 
 
 def _opened(asked: Repository, commit: str, tree: Mapping[str, Entry]) -> tuple[Store, str]:
@@ -106,10 +112,15 @@ def _opened(asked: Repository, commit: str, tree: Mapping[str, Entry]) -> tuple[
     return RemoteStore(Hub(Repository(asked.id, commit, folder), commit, below)), name
 
 
+def _is_file(row: Any) -> bool:
+    return hasattr(row, "blob_id") and type(row.size) is int and row.size >= 0
+
+
 def _entry(row: Any) -> Entry:
     """Read a row of a tree: large files are named by their sha256, small ones by git's hash."""
-    digest = (SHA256, row.lfs.sha256) if row.lfs else (GIT_SHA1, row.blob_id)
-    return Entry(row.size, digest[1], fixed=True, digest=digest)
+    algorithm, value = (SHA256, row.lfs.sha256) if row.lfs else (GIT_SHA1, row.blob_id)
+    sound = isinstance(value, str) and _HEX[algorithm].fullmatch(value) is not None
+    return Entry(row.size, value, fixed=True, digest=(algorithm, value)) if sound else Entry(row.size)
 
 
 def _endpoint() -> str | None:
