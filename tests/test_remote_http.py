@@ -23,6 +23,7 @@ from weightlint.cli import app
 from weightlint.errors import NothingFoundError, UsageError
 from weightlint.outputs.json import OUTPUT
 from weightlint.remote import client, patience
+from weightlint.remote.address import followed
 from weightlint.remote.store import HEAD
 from weightlint.stores.http import STORE
 from weightlint.synth import synth
@@ -440,6 +441,28 @@ def test_a_store_can_be_sent_elsewhere(folder: Path, web: Web) -> None:
     with twin.open(SHARD) as blob:
         assert blob.read(0, 100) == (folder / SHARD).read_bytes()[:100]
         assert blob.version
+
+
+@pytest.mark.parametrize("target", ["http://h:99999999/x", "https:///x", "https://", "http://[::1/x"])
+def test_an_address_that_cannot_be_is_told(target: str) -> None:
+    with pytest.raises(UsageError, match="is no address"):
+        api.check(target)
+
+
+def test_redirects_lead_to_web_servers_and_never_out_of_https() -> None:
+    assert followed("https://a/x/y", "../z") == "https://a/z"
+    assert followed("http://a/x", "https://b/x?a=%2F&b=1#c") == "https://b/x?a=%2F&b=1"
+    assert followed("http://a/x", "//b/ü x") == "http://b/%C3%BC%20x"
+    wrong = ("http://b/x", "file:///x", "ftp://b/x", "https://b:99999/x", "https://[b/x", "javascript:1")
+    assert [followed("https://a/x", each) for each in wrong] == [None] * len(wrong)
+
+
+def test_what_servers_ask_us_to_wait_is_read() -> None:
+    assert patience.wanted({"Retry-After": "12"}) == 12
+    assert patience.wanted({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0
+    assert patience.wanted({"RateLimit": '"api";r=0;t=55'}) == 55
+    assert patience.wanted({"RateLimit": '"api";r=7;t=55'}) is None
+    assert [patience.wanted({"Retry-After": text}) for text in ("", "soon", "-1", "²")] == [None] * 4
 
 
 @pytest.mark.parametrize("target", ["htps://h/x", "ftp://h/x", "s4://bucket/x"])

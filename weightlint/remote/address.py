@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from weightlint.finding import printable
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_LEGAL = "%!#$&'()*+,/:;=?@[]~"
+"""Characters that have a meaning in an address; all others are escaped."""
 
 
 class Address(NamedTuple):
@@ -41,12 +43,19 @@ def shown(target: str) -> str:
 
 def followed(url: str, location: str) -> str | None:
     """Return where a redirect leads, None where it must not be followed: to another scheme than http or https, or out of https."""
+    to = quote(urljoin(url, location.partition("#")[0]), safe=_LEGAL) if is_sound(location) else ""
+    scheme = scheme_of(to)
+    return to if is_sound(to) and (scheme == "https" or scheme == scheme_of(url) == "http") else None
+
+
+def is_sound(url: str) -> bool:
+    """Tell whether an address can be taken apart."""
     try:
-        to = urljoin(url, location)
-        scheme = urlsplit(to).scheme
+        parts = urlsplit(url)
+        _ = parts.port
     except ValueError:
-        return None
-    return to if scheme == "https" or scheme == urlsplit(url).scheme == "http" else None
+        return False
+    return True
 
 
 def origin(url: str) -> str:

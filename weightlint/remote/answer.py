@@ -54,7 +54,7 @@ def promised(status: int, headers: Mapping[str, str], start: int, stop: int) -> 
     """
     if status in AGAIN:
         message = f"the server answered {status}"
-        raise AgainError(message, wanted(headers.get("Retry-After")))
+        raise AgainError(message, wanted(headers))
     if status in {404, 410}:
         raise FileNotFoundError(errno.ENOENT, f"is not there: the server answered {status}")
     if status in {401, 403}:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import time
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TRIES = 5
 """Times that a range is asked for in all."""
@@ -18,6 +23,9 @@ PATIENT = 300.0
 """Seconds that a server may ask us to wait; one that asks for more is given up."""
 
 
+_RESET = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})")
+
+
 def delay(tries: int, asked: float | None) -> float:
     """Return the seconds to wait after a number of tries: what the server asked for, else longer every time.
 
@@ -28,11 +36,16 @@ def delay(tries: int, asked: float | None) -> float:
     return spread * longest if asked is None else asked + spread * FIRST
 
 
-def wanted(retry_after: str | None) -> float | None:
-    """Return the seconds that a header `Retry-After` asks for, as a number or a date (RFC 9110, 10.2.3)."""
-    if retry_after is None:
-        return None
-    text = retry_after.strip()
+def wanted(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that an answer asks us to wait, None if it does not say.
+
+    `Retry-After` is a number or a date (RFC 9110, 10.2.3). Hugging Face says in `RateLimit` when its window ends
+    (draft-ietf-httpapi-ratelimit-headers-09).
+    """
+    text = headers.get("Retry-After", "").strip()
+    window = _RESET.search(headers.get("RateLimit", ""))
+    if not text:
+        return float(window[1]) if window else None
     if text.isdecimal() and text.isascii():
         return float(text[:9])
     try:

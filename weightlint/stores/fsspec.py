@@ -58,7 +58,8 @@ class Bucket:
         if self.scheme == "s3":
             from s3fs import S3FileSystem
 
-            return S3FileSystem(**({"anon": True} if self.public else {}))
+            # an address is signed for the region of its bucket
+            return S3FileSystem(cache_regions=True, **({"anon": True} if self.public else {}))
         # the class that gcsfs itself offers asks for the layout of every bucket by another protocol first
         from gcsfs.core import GCSFileSystem
 

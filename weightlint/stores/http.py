@@ -7,6 +7,7 @@ huggingface.co is read as hf://. Passwords come from the address, fsspec's setti
 from __future__ import annotations
 
 import base64
+import errno
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -16,7 +17,7 @@ from weightlint.config_spelling import SPELLINGS
 from weightlint.errors import NothingFoundError
 from weightlint.format import FORMATS, Bundle, suffixes
 from weightlint.gguf.parts import part, part_name
-from weightlint.remote.address import Address, shown
+from weightlint.remote.address import Address, is_sound, shown
 from weightlint.remote.client import Part
 from weightlint.remote.hub_address import page
 from weightlint.remote.site import Entry, Listing
@@ -96,6 +97,8 @@ class Servers:
 
     def open(self, target: str) -> tuple[Store, str]:
         """Return the folder with what was found in it, and the name of the file where the target is one."""
+        if not is_sound(target) or not urlsplit(target).hostname:
+            raise OSError(errno.EINVAL, "is no address: it names no server")
         repository = page(target)
         if repository is not None:
             from weightlint.stores.hub import STORE as HUB
@@ -117,7 +120,7 @@ def _site(target: str) -> tuple[Web, str]:
     )
     if not name.endswith(endings):
         folder, name = parts.path.rstrip("/"), ""
-    root = urlunsplit((parts.scheme.lower(), host, folder, "", ""))
+    root = urlunsplit((parts.scheme.lower(), host, quote(folder, safe="/%"), "", ""))
     return Web(root, parts.query, _secrets(parts.hostname or "", unquote(secret))), name
 
 

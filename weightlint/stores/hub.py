@@ -148,14 +148,12 @@ def _patient(ask: Callable[[], Any], asked: Repository) -> Any:
 def _status(error: Exception) -> tuple[int | None, float | None]:
     """Return the status of the hub's answer and the seconds it asks us to wait, None where there is none.
 
-    Errors without an answer are of the connection, and may pass; those of huggingface_hub's own checks have 400.
+    Errors without an answer are of the connection, and may pass; a name that cannot be is not found.
     """
-    if isinstance(error, ValueError):
-        return 400, None
     reply = getattr(error, "response", None)
     if reply is None:
-        return None, None
-    return int(reply.status_code), patience.wanted(reply.headers.get("Retry-After"))
+        return (404 if isinstance(error, ValueError) else None), None
+    return int(reply.status_code), patience.wanted(reply.headers)
 
 
 def _meant(error: Exception, status: int | None, asked: Repository) -> Exception:
