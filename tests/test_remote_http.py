@@ -118,6 +118,13 @@ def test_a_file_can_be_named(folder: Path, web: Web, name: str) -> None:
     assert found.facts.target == f"{web.url}/{name}"
 
 
+def test_a_snapshot_is_read_at_its_address(folder: Path, tmp_path: Path) -> None:
+    api.snapshot(str(folder), str(tmp_path / "model.json.gz"))
+    with Web(tmp_path) as web:
+        report = api.check(f"{web.url}/model.json.gz")
+        assert told(report) == told(api.check(str(tmp_path / "model.json.gz")))
+
+
 def test_every_shard_takes_one_request_for_its_head(web: Web) -> None:
     web.latency = 0.02
     api.check(web.url)

@@ -67,7 +67,7 @@ class Client:
         return asyncio.run_coroutine_threadsafe(self._ask(address, start, stop), self._files.loop)
 
     async def _ask(self, address: Address, start: int, stop: int) -> Part:
-        got = Part(start, bytearray(), 0, "")
+        got, waited = Part(start, bytearray(), 0, ""), 0.0
         async with self._room:
             for tries in range(1, patience.TRIES + 1):
                 try:
@@ -76,18 +76,18 @@ class Client:
                     if tries == patience.TRIES:
                         message = f"{error} ({tries} tries)"
                         raise refused(message) from error
-                    await self._wait(patience.delay(tries, error.after), error)
+                    waited += await self._wait(patience.delay(tries, error.after), waited, error)
         raise AssertionError
 
-    async def _wait(self, seconds: float, error: AgainError) -> None:
-        """Wait; where the server asked for it, let all others wait as well."""
-        if error.after is not None and error.after > patience.PATIENT:
-            message = f"{error} and asks us to wait {error.after:,.0f} seconds"
+    async def _wait(self, seconds: float, waited: float, error: AgainError) -> float:
+        """Wait and return how long; where the server asked for it, let all others wait as well."""
+        if waited + seconds > patience.PATIENT:
+            message = f"{error} and asks us to wait {seconds:,.0f} seconds"
             raise refused(message) from error
-        until = asyncio.get_running_loop().time() + seconds
         if error.after is not None:
-            self._quiet = max(self._quiet, until)
+            self._quiet = max(self._quiet, asyncio.get_running_loop().time() + seconds)
         await asyncio.sleep(seconds)
+        return seconds
 
     async def _try(self, address: Address, got: Part, stop: int) -> Part:
         import aiohttp

@@ -20,7 +20,7 @@ FIRST = 0.5
 LONGEST = 20.0
 
 PATIENT = 300.0
-"""Seconds that a server may ask us to wait; one that asks for more is given up."""
+"""Seconds that are waited for one range in all; a server that asks for more is given up."""
 
 
 _RESET = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})")

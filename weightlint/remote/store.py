@@ -48,6 +48,8 @@ class RemoteStore:
         self._failed: dict[str, ConnectionError] = {}
         self._room = KEPT
         self._lock = Lock()
+        # made before threads ask for it, or there were several
+        client()
 
     def __getstate__(self) -> Site:
         return self.site
