@@ -43,9 +43,14 @@ def shown(target: str) -> str:
 
 def followed(url: str, location: str) -> str | None:
     """Return where a redirect leads, None where it must not be followed: to another scheme than http or https, or out of https."""
-    to = quote(urljoin(url, location.partition("#")[0]), safe=_LEGAL) if is_sound(location) else ""
+    to = escaped(urljoin(url, location.partition("#")[0])) if is_sound(location) else ""
     scheme = scheme_of(to)
     return to if is_sound(to) and (scheme == "https" or scheme == scheme_of(url) == "http") else None
+
+
+def escaped(url: str) -> str:
+    """Escape what must not stand in an address as it is; what is escaped already stays."""
+    return quote(url, safe=_LEGAL, errors="surrogateescape")
 
 
 def is_sound(url: str) -> bool:

@@ -97,7 +97,7 @@ class Client:
         try:
             async with asyncio.timeout(SILENCE + (stop - got.start) / SLOWEST):
                 return await self._once(address, got, stop)
-        except (aiohttp.ClientSSLError, aiohttp.InvalidURL, aiohttp.ClientConnectorDNSError) as error:
+        except (aiohttp.ClientSSLError, aiohttp.ClientConnectorDNSError, ValueError) as error:
             raise refused(_why(error)) from error
         except (aiohttp.ClientError, TimeoutError, ConnectionResetError) as error:
             raise AgainError(_why(error)) from error
@@ -218,7 +218,7 @@ def _why(error: Exception) -> str:
             return f"no safe connection to {error.host}: its certificate is not trusted or its TLS fails"
         case aiohttp.ClientConnectorError():
             return f"no connection to {error.host}:{error.port}"
-        case aiohttp.InvalidURL():
+        case ValueError():
             return "is at no address that can be asked"
         case aiohttp.ClientPayloadError():
             return "the server broke off its answer"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import errno
+import logging
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -55,6 +56,9 @@ class Bucket:
     @cached_property
     def files(self) -> Any:
         """Return the file system that knows protocol and credentials."""
+        for name in ("gcsfs", "google.auth", "s3fs"):
+            # what they log as a warning comes back to us as an error, and is told once
+            logging.getLogger(name).addHandler(logging.NullHandler())
         if self.scheme == "s3":
             from s3fs import S3FileSystem
 

@@ -17,7 +17,7 @@ from weightlint.config_spelling import SPELLINGS
 from weightlint.errors import NothingFoundError
 from weightlint.format import FORMATS, Bundle, suffixes
 from weightlint.gguf.parts import part, part_name
-from weightlint.remote.address import Address, is_sound, shown
+from weightlint.remote.address import Address, escaped, is_sound, shown
 from weightlint.remote.client import Part
 from weightlint.remote.hub_address import page
 from weightlint.remote.site import Entry, Listing
@@ -81,7 +81,7 @@ class Web:
     def address(self, path: str) -> Address:
         """Return where a file is asked for."""
         query = f"?{self.query}" if self.query else ""
-        return Address(f"{self.root}/{quote(path)}{query}", self.headers)
+        return Address(f"{self.root}/{quote(path, errors='surrogateescape')}{query}", self.headers)
 
     def denied(self, path: str, error: PermissionError) -> Exception:
         """Return the error as it is: other files may be open to us."""
@@ -113,15 +113,15 @@ def _site(target: str) -> tuple[Web, str]:
     parts = urlsplit(target)
     secret, _, host = parts.netloc.rpartition("@")
     folder, _, last = parts.path.rstrip("/").rpartition("/")
-    name = unquote(last)
+    name = unquote(last, errors="surrogateescape")
     endings = (
         *suffixes(),
         *(end for it in FORMATS.values() if isinstance(it, Bundle) for end in it.suffixes),
     )
     if not name.endswith(endings):
         folder, name = parts.path.rstrip("/"), ""
-    root = urlunsplit((parts.scheme.lower(), host, quote(folder, safe="/%"), "", ""))
-    return Web(root, parts.query, _secrets(parts.hostname or "", unquote(secret))), name
+    root = urlunsplit((parts.scheme.lower(), host, escaped(folder), "", ""))
+    return Web(root, escaped(parts.query), _secrets(parts.hostname or "", unquote(secret))), name
 
 
 def _secrets(host: str, given: str) -> dict[str, str]:
