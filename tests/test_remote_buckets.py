@@ -151,6 +151,18 @@ def test_results_are_kept_until_the_object_changes(folder: Path, s3: Any, tmp_pa
     assert "WL701" in {finding.code for finding in changed.findings}
 
 
+def test_an_object_that_is_replaced_after_it_was_listed_is_told(folder: Path, s3: Any) -> None:
+    from weightlint.stores.fsspec import STORE
+
+    data = (folder / SHARD).read_bytes()
+    s3.put_object(Bucket="models", Key=f"replaced/{SHARD}", Body=data)
+    store, _ = STORE.open("s3://models/replaced")
+    assert store.names() == [SHARD]
+    s3.put_object(Bucket="models", Key=f"replaced/{SHARD}", Body=data[::-1])
+    with store.open(SHARD) as blob, pytest.raises(ConnectionError, match="has changed on the server"):
+        blob.read(0, 100)
+
+
 @pytest.mark.usefixtures("s3")
 def test_a_bucket_can_be_sent_elsewhere(folder: Path) -> None:
     from weightlint.stores.fsspec import STORE

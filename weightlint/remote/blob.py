@@ -39,7 +39,7 @@ class RemoteBlob:
         self._ask = ask
         self._entry = entry
         self._first = first
-        self._tag = next((part.tag for part in held), "")
+        self._tag = next((part.tag for part in held), "" if entry.fixed else entry.version)
         self._stream: Stream | None = None
         self._last = (0, 0)
         self._row = 0
@@ -132,7 +132,7 @@ class RemoteBlob:
             message = f"has changed on the server: {part.total:,} bytes now, {self.size:,} before"
             raise refused(message)
         strong = self._tag and part.tag and not part.tag.startswith("W/")
-        if strong and part.tag != self._tag and not self._entry.fixed:
+        if strong and part.tag.strip('"') != self._tag.strip('"') and not self._entry.fixed:
             message = "has changed on the server while it was read"
             raise refused(message)
 

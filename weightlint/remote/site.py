@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Entry(NamedTuple):
     """One file of a listing. `size` is None where only asking for the file tells.
 
-    `version` changes when the content does, "" where nothing tells; `fixed` says that it never does at this address.
+    `version` is the ETag that answers will have, "" where that is not known. `fixed` says that the content at this
+    address never changes: then `version` is its name, whatever answers say.
     `digest` is an algorithm and a hash of the whole file.
     """
 

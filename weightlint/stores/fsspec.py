@@ -101,10 +101,7 @@ class Bucket:
 
 def _entry(row: Mapping[str, Any]) -> Entry:
     """Read a row of a listing; Google gives an md5 of what was not put together from parts, S3 nothing to rely on."""
-    version = str(row.get("generation") or row.get("ETag") or row.get("etag") or "")
-    digest = _md5(row.get("md5Hash"))
-    size = int(row["size"])
-    return Entry(size, f"{size}-{version.strip(chr(34))}" if version else "", digest=digest)
+    return Entry(int(row["size"]), str(row.get("ETag") or ""), digest=_md5(row.get("md5Hash")))
 
 
 def _md5(text: object) -> tuple[str, str] | None:
