@@ -8,6 +8,7 @@ import pickle
 import struct
 import subprocess
 import sys
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,9 @@ from weightlint.errors import NothingFoundError, UsageError
 from weightlint.outputs.json import OUTPUT
 from weightlint.remote import client, patience
 from weightlint.remote.address import followed
+from weightlint.remote.client import Part
 from weightlint.remote.store import HEAD
+from weightlint.remote.stream import Stream
 from weightlint.stores.http import STORE
 from weightlint.synth import synth
 
@@ -380,6 +383,22 @@ def test_passwords_and_signatures_are_never_shown(web: Web) -> None:
         assert not any(word in shown for word in ("secret", "hidden", "wrong"))
 
 
+def test_a_password_may_be_in_a_netrc_or_in_settings(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.config import conf
+
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert api.check(web.url).findings == ()
+    assert {request.headers["Authorization"] for request in web.log} == {"Basic bWU6c2VjcmV0"}
+    web.log.clear()
+    monkeypatch.setitem(conf, "https", {"client_kwargs": {"headers": {"authorization": "Bearer key"}}})
+    assert api.check(web.url).findings == ()
+    assert {request.headers["Authorization"] for request in web.log} == {"Bearer key"}
+
+
 def test_a_password_does_not_follow_a_redirect(folder: Path, web: Web) -> None:
     with Web(folder) as other:
         web.always[SHARD] = redirect(f"{other.url}/{SHARD}?X-Amz-Signature=1")
@@ -411,6 +430,28 @@ def test_verify_reads_windows_one_after_the_other(tmp_path: Path, monkeypatch: p
         assert told(report) == told(api.verify(str(tmp_path / "model.safetensors")))
         assert report.facts.complete
         assert web.bytes < 1.1 * size + 3 * HEAD
+
+
+def test_no_more_than_the_next_window_is_asked_for_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("weightlint.remote.stream.WINDOW", 100)
+    data, asked = bytes(range(250)), []
+
+    def ask(start: int, stop: int) -> Future[Part]:
+        asked.append((start, stop))
+        future: Future[Part] = Future()
+        future.set_result(Part(start, bytearray(data[start:stop]), len(data), ""))
+        return future
+
+    stream = Stream(ask, lambda _: None, 10, len(data))
+    buffer = bytearray(60)
+    assert stream.fill(memoryview(buffer)) == 60
+    assert asked == [(10, 110), (110, 210)]
+    assert stream.fill(memoryview(buffer)) == 60
+    assert (bytes(buffer), asked[2:]) == (data[70:130], [(210, 250)])
+    rest = bytearray(200)
+    assert stream.fill(memoryview(rest)) == 120
+    assert (rest[:120], asked[3:]) == (data[130:], [])
+    assert stream.fill(memoryview(rest)) == 0
 
 
 def test_verify_gives_a_server_up_that_gives_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
