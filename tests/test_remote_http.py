@@ -450,7 +450,8 @@ def test_no_more_than_the_next_window_is_asked_for_ahead(monkeypatch: pytest.Mon
     assert (bytes(buffer), asked[2:]) == (data[70:130], [(210, 250)])
     rest = bytearray(200)
     assert stream.fill(memoryview(rest)) == 120
-    assert (rest[:120], asked[3:]) == (data[130:], [])
+    assert bytes(rest[:120]) == data[130:]
+    assert len(asked) == 3
     assert stream.fill(memoryview(rest)) == 0
 
 
