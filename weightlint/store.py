@@ -70,6 +70,9 @@ class Store(Protocol):
             OSError: absent, no permission, or not a regular file.
         """
 
+    def expect(self, headers: Mapping[str, int]) -> None:
+        """Hear about how many bytes the headers of files have, before they are read."""
+
     def link(self, path: str) -> str | None:
         """Return where a symbolic link leads, if it leads outside this store."""
 
@@ -151,6 +154,9 @@ class MemoryStore:
         if path not in self.files:
             raise FileNotFoundError(2, "No such file", path)
         yield MemoryBlob(self.files[path])
+
+    def expect(self, headers: Mapping[str, int]) -> None:
+        """Do nothing: all bytes are there."""
 
     def link(self, path: str) -> str | None:
         """Return None: memory has no links."""

@@ -16,7 +16,7 @@ from weightlint.remote.blob import RemoteBlob
 from weightlint.remote.client import IN_FLIGHT, client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from weightlint.remote.site import Entry, Listing, Site
 
 HEAD = 96 << 10
-"""Bytes that are asked for at the start of a tensor file: the header of a DeepSeek-V3 shard has up to 90,000."""
+"""Bytes that are asked for at the start of a tensor file of which no index tells more."""
 
 WHOLE = 1 << 24
 """Bytes that are asked for at the start of any other file: indexes and configs are read whole."""
@@ -45,6 +45,7 @@ class RemoteStore:
     def _clear(self) -> None:
         self._lists: dict[str, Listing] = {}
         self._kept: dict[str, tuple[Part, ...]] = {}
+        self._first: dict[str, int] = {}
         self._failed: dict[str, ConnectionError] = {}
         self._room = KEPT
         self._lock = Lock()
@@ -92,7 +93,7 @@ class RemoteStore:
         if path in self._failed:
             raise self._failed[path]
         held = self._kept.get(path, ())
-        first = HEAD if format_of(path) else WHOLE
+        first = self._first.get(path) or (HEAD if format_of(path) else WHOLE)
         try:
             blob = RemoteBlob(lambda start, stop: self._ask(path, start, stop), entry, first=first, held=held)
             try:
@@ -107,6 +108,10 @@ class RemoteStore:
                 raise
             message = f"is listed, but {error.strerror}"
             raise refused(message) from error
+
+    def expect(self, headers: Mapping[str, int]) -> None:
+        """Ask files for as many bytes first as their headers will have."""
+        self._first |= {path: min(size, WHOLE) for path, size in headers.items()}
 
     def link(self, path: str) -> str | None:
         """Return None: nothing here is a link."""

@@ -198,7 +198,9 @@ def _with_shards(store: RemoteStore, site: Web, indexes: Iterable[str]) -> Remot
     for name in indexes:
         with store.open(name) as blob:
             found = weight_map.read(blob, name).map
-        named |= dict.fromkeys(found.entries.values() if found else ())
+        if found:
+            named |= dict.fromkeys(found.entries.values())
+            store.expect(weight_map.headers(found.entries))
     known = {path: store.entry(path) or Entry() for path in store.names()}
     store.relist(replace(site, found={**dict.fromkeys(named, Entry()), **known}))
     answers = store.heads([path for path in named if path not in known])

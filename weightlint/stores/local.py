@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from weightlint.store import Opener, Store
 
@@ -117,6 +117,9 @@ class LocalStore:
             yield LocalBlob(descriptor, state.st_size)
         finally:
             os.close(descriptor)
+
+    def expect(self, headers: Mapping[str, int]) -> None:
+        """Do nothing: a disk is read when it is asked."""
 
     def link(self, path: str) -> str | None:
         """Return where a link leads, if outside the folder and not into a Hugging Face cache."""
