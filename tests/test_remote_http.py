@@ -371,6 +371,22 @@ def test_a_file_that_changes_between_two_requests_is_not_put_together(tmp_path: 
     assert "has changed on the server while it was read" in " ".join(found.values())
 
 
+def test_a_body_that_breaks_off_and_changes_is_begun_again(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    long_header(file, 50)
+
+    def changed(_: Handler) -> bool:
+        long_header(file, 60)
+        return False
+
+    with Web(tmp_path) as web:
+        web.faults[file.name] = [short(1000), changed]
+        found = api.inspect(f"{web.url}/{file.name}")
+        spans = [str(each.span).partition("-")[0] for each in web.log if each.path == file.name]
+    assert sum(family.count for family in found.families) == 60
+    assert spans == ["bytes=0", "bytes=1000", "bytes=0"]
+
+
 def test_a_server_that_is_not_there_is_no_finding(folder: Path) -> None:
     with Web(folder) as web:
         gone = web.url

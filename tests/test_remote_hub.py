@@ -215,5 +215,8 @@ def test_addresses_of_repositories_are_read() -> None:
     assert page("https://huggingface.co/org/model/resolve/v1/a.gguf?download=true") == Repository(
         "org/model", "v1", "a.gguf"
     )
+    assert page("https://huggingface.co/org/model/blob/main/a%20b.gguf") == Repository(
+        "org/model", "main", "a b.gguf"
+    )
     assert page("https://huggingface.co/datasets/org/data") is None
     assert page("https://example.com/org/model") is None

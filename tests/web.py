@@ -208,7 +208,8 @@ def short(length: int) -> Fault:
         file = handler.server.web.root / handler.name
         size = file.stat().st_size
         start, stop = handler.span(size)
-        handler.head(206, stop - start, **{"Content-Range": f"bytes {start}-{stop - 1}/{size}"})
+        tag = f'"{size:x}-{file.stat().st_mtime_ns:x}"'
+        handler.head(206, stop - start, ETag=tag, **{"Content-Range": f"bytes {start}-{stop - 1}/{size}"})
         with file.open("rb") as stream:
             stream.seek(start)
             handler.body(stream.read(min(length, stop - start)))

@@ -20,7 +20,6 @@ LONG = 1 << 23
 NEAR = 1 << 16
 """Bytes that are read at least, where a read is not the rest of what is held: the next one is often close by."""
 
-
 MOST = 1 << 12
 """Places of one file that are asked for: a torch archive has a header before each of its storages."""
 
@@ -131,8 +130,8 @@ class RemoteBlob:
         if part.total != self.size:
             message = f"has changed on the server: {part.total:,} bytes now, {self.size:,} before"
             raise refused(message)
-        strong = self._tag and part.tag and not part.tag.startswith("W/")
-        if strong and part.tag.strip('"') != self._tag.strip('"') and not self._entry.fixed:
+        tags = {tag.strip('"') for tag in (self._tag, part.tag) if tag and not tag.startswith("W/")}
+        if len(tags) > 1 and not self._entry.fixed:
             message = "has changed on the server while it was read"
             raise refused(message)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -37,13 +38,14 @@ SLOWEST = 1 << 15
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
-class Part(NamedTuple):
+@dataclass(slots=True)
+class Part:
     """Bytes of a file from `start` on; the file has `total` bytes, and `tag` changes when it does."""
 
     start: int
     data: bytearray
-    total: int
-    tag: str
+    total: int = 0
+    tag: str = ""
 
 
 class Client:
@@ -67,7 +69,7 @@ class Client:
         return asyncio.run_coroutine_threadsafe(self._ask(address, start, stop), self._files.loop)
 
     async def _ask(self, address: Address, start: int, stop: int) -> Part:
-        got, waited = Part(start, bytearray(), 0, ""), 0.0
+        got, waited = Part(start, bytearray()), 0.0
         async with self._room:
             for tries in range(1, patience.TRIES + 1):
                 try:
@@ -181,12 +183,17 @@ async def _taken(reply: aiohttp.ClientResponse, got: Part, stop: int) -> Part:
     if promise.start < got.start:
         raise ignored(promise.total)
     del got.data[promise.start - got.start :]
-    total = await _read(reply, promise, got, stop)
-    end = min(stop, total)
+    if got.data and got.tag != tag:
+        got.data.clear()
+        message = "the file changed while it was sent"
+        raise AgainError(message)
+    got.tag = tag
+    got.total = await _read(reply, promise, got, stop)
+    end = min(stop, got.total)
     if got.start + len(got.data) < end:
         message = f"only {len(got.data):,} of {end - got.start:,} bytes came"
         raise AgainError(message)
-    return Part(got.start, got.data, total, tag)
+    return got
 
 
 async def _read(reply: aiohttp.ClientResponse, promise: Promise, got: Part, stop: int) -> int:

@@ -56,7 +56,10 @@ def page(url: str) -> Repository | None:
     if parts.netloc.lower() not in HOSTS | ({own} if own else set()):
         return None
     match = _PAGE.fullmatch(parts.path)
-    return _repository(match) if match and match["id"].partition("/")[0] not in {*_OTHERS, "api"} else None
+    if match is None or match["id"].partition("/")[0] in {*_OTHERS, "api"}:
+        return None
+    found = _repository(match)
+    return found._replace(path=unquote(found.path))
 
 
 def _repository(match: re.Match[str]) -> Repository:
