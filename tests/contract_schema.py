@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from dataclasses import MISSING, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from weightlint.loading.manner import Manner
 from weightlint.loading.tree import TreeStep
 
 if TYPE_CHECKING:
-    from dataclasses import Field
+    from collections.abc import Mapping
 
 PLAIN = {"str": "string", "int": "integer", "bool": "boolean", "float": "number", "Any": None}
 STRINGS = {"type": "array", "items": {"type": "string"}}
@@ -60,23 +59,27 @@ def nested(kind: type[Any], text: str) -> dict[str, Any]:
     return {"type": "array", "items": ref} if text.startswith("tuple[") else ref
 
 
-def of_field(field: Field[Any]) -> dict[str, Any]:
-    text = str(field.type)
-    if field.name in {"steps", "before"} and "Mapping" in text:
+def fields(kind: type[Any]) -> Mapping[str, str]:
+    """Return the annotations of a record's fields as they are written."""
+    return {name: it.__forward_arg__ for name, it in kind.__annotations__.items()}
+
+
+def of_field(name: str, text: str) -> dict[str, Any]:
+    if name in {"steps", "before"} and "Mapping" in text:
         return {"type": "array", "items": {"$ref": "#/$defs/step"}}
-    kind = contract._NESTED.get(field.name)
+    kind = contract._NESTED.get(name)
     return nested(kind, text) if kind is not None and kind.__name__ in text else of_type(text)
 
 
 def of_record(kind: type[Any], *, more: dict[str, Any] | None = None, free: bool = False) -> dict[str, Any]:
     """Write a record as a schema; `free` where another table may give what it lacks."""
-    needed = [it.name for it in fields(kind) if it.default is MISSING and it.default_factory is MISSING]
+    needed = [name for name in fields(kind) if name not in kind._field_defaults]
     return {
         "description": " ".join((kind.__doc__ or "").split()),
         "type": "object",
         "additionalProperties": False,
         "required": ["name"] if free else needed,
-        "properties": {**(more or {}), **{it.name: of_field(it) for it in fields(kind)}},
+        "properties": {**(more or {}), **{name: of_field(name, text) for name, text in fields(kind).items()}},
     }
 
 

@@ -36,7 +36,8 @@ def test_import_loads_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "drawer", ["cli", "dialects", "formats", "loaders", "outputs", "plans", "quants", "rules", "stores"]
+    "drawer",
+    ["cli", "dialects", "formats", "loaders", "outputs", "plans", "quants", "rules", "runners", "stores"],
 )
 def test_no_drawer_loads_a_heavy_library(drawer: str) -> None:
     """Importing every file of a drawer is what `list` and completion do."""

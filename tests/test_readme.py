@@ -8,19 +8,23 @@ import re
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gguf_toy
 import pytest
 from click.testing import CliRunner
+from filling import fill, put
 from toy import config, edited, toy
 
 from weightlint import schema
-from weightlint.api import RULES, check
+from weightlint.api import RULES, check, verify
 from weightlint.cli import _app as app
 from weightlint.drawer import Drawer
 from weightlint.loader import Release
 from weightlint.loading.prediction import contract_of
+
+if TYPE_CHECKING:
+    from weightlint.finding import Report
 
 INDEXES = Path(__file__).parents[1] / "fixtures" / "indexes"
 README = Path(__file__).parents[1] / "README.md"
@@ -52,9 +56,13 @@ def output(folder: Path, *edits: dict[str, Any]) -> str:
 
 
 def _shown(target: Path, folder: Path, **options: str) -> str:
+    return _written(check(str(target), **options), folder)
+
+
+def _written(report: Report, folder: Path) -> str:
     stream = io.StringIO()
     writer: Drawer[Any] = Drawer("outputs", "OUTPUT")
-    writer["text"](check(str(target), **options), stream)
+    writer["text"](report, stream)
     text = stream.getvalue().replace(str(folder) + "/", "./")
     return f"```text\n{text.rstrip()}\n```"
 
@@ -87,6 +95,18 @@ def loaded(folder: Path, name: str, *edits: dict[str, Any], **options: str) -> s
         made = edited(made, edit)
     made.write(folder / "ckpt")
     return _shown(folder / "ckpt", folder, **options)
+
+
+def verified(folder: Path) -> str:
+    made = toy("deepseek_v3", config("toy_deepseek_v3") | {"hidden_size": 128, "moe_intermediate_size": 64})
+    place = made.write(folder / "ckpt")
+    fill(place)
+    put(place, {"tensor": "model.layers.2.mlp.experts.1.down_proj.weight", "at": 256, "hex": "c07f"})
+    put(
+        place, {"tensor": "model.layers.3.mlp.experts.3.up_proj.weight", "at": 0, "hex": "00", "times": 16384}
+    )
+    report = verify(str(place))
+    return _written(report, folder)
 
 
 def plans() -> str:
@@ -136,8 +156,9 @@ def blocks(folder: Path) -> dict[str, str]:
         ),
         "fault": loaded(folder / "fault", "toy_deepseek_v3", loader="vllm@pr16383", plan="tp=2,pp=2"),
         "plan": plans(),
+        "verify": verified(folder / "verify"),
         "loaders": loaders(),
-        **{kind: drawer(kind) for kind in ("formats", "dialects", "shardings")},
+        **{kind: drawer(kind) for kind in ("formats", "dialects", "shardings", "digests")},
     }
 
 

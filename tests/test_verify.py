@@ -473,7 +473,6 @@ def test_the_command_line(tmp_path: Path) -> None:
         (["--manifest", "config.json"], "no manifest of weightlint"),
         (["--manifest", "absent.json"], "No such file"),
         (["--part", "9/8", "--output", "x"], "3/8"),
-        (["--part", "1/8"], "--output"),
         (["--runner", "thread"], "nearest: threads"),
         (["--cache", "--resume", "x"], "keep one"),
     ],
@@ -495,3 +494,55 @@ def test_a_snapshot_has_no_bytes(tmp_path: Path) -> None:
     result = run("verify", str(tmp_path / "s.json"))
     assert result.exit_code == 2
     assert "bytes" in result.stderr
+
+
+def scaled(
+    layer: int, factor: float, count: int = 12, families: int = 5
+) -> dict[str, tuple[str, np.ndarray[Any, Any]]]:
+    """Return families of weights that shrink over depth, one layer of all of them scaled."""
+    return {
+        f"model.layers.{at}.mlp.w{which}.weight": (
+            "BF16",
+            bf16(normal(64, 256, seed=at * 10 + which) * 0.93**at * (factor if at == layer else 1)),
+        )
+        for at in range(count)
+        for which in range(families)
+    }
+
+
+@pytest.mark.parametrize(
+    ("factor", "far"), [(5.0, True), (0.2, True), (2.0, False), (0.5, False), (1.0, False)]
+)
+def test_a_layer_out_of_line(tmp_path: Path, factor: float, *, far: bool) -> None:
+    """Between sound layers of published models there is less than a factor of two."""
+    found = told(write(tmp_path / "m.safetensors", scaled(7, factor)))
+    assert [(it.code, it.level, it.count) for it in found] == [("WL703", Level.WARNING, 5)] * far
+    assert all("layer 7 is out of line" in it.message for it in found)
+
+
+def test_one_family_out_of_line(tmp_path: Path) -> None:
+    tensors = scaled(99, 1)
+    name = "model.layers.5.mlp.w2.weight"
+    tensors[name] = ("BF16", bf16(normal(64, 256, seed=1) * 40))
+    (found,) = told(write(tmp_path / "m.safetensors", tensors))
+    assert (found.code, found.level, found.place.tensors) == ("WL703", Level.WARNING, (name,))
+
+
+@pytest.mark.parametrize("layer", [0, 1, 11])
+def test_ends_of_a_model_may_be_other(tmp_path: Path, layer: int) -> None:
+    tensors = scaled(99, 1)
+    tensors[f"model.layers.{layer}.mlp.w2.weight"] = ("BF16", bf16(normal(64, 256, seed=1) * 40))
+    assert told(write(tmp_path / "m.safetensors", tensors)) == []
+
+
+def test_scales_of_zero(tmp_path: Path) -> None:
+    tensors: dict[str, tuple[str, np.ndarray[Any, Any]]] = {}
+    for layer in range(3):
+        name = f"model.layers.{layer}.self_attn.o_proj.weight"
+        tensors[name] = ("F8_E4M3", np.full((64, 64), 0x39 + layer, np.uint8))
+        tensors[f"{name}_scale_inv"] = ("F32", np.full((4, 4), 0.0 if layer == 1 else 0.01, np.float32))
+    (found,) = told(write(tmp_path / "m.safetensors", tensors))
+    assert (found.code, found.place.tensors) == (
+        "WL702",
+        ("model.layers.1.self_attn.o_proj.weight_scale_inv",),
+    )

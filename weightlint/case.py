@@ -54,7 +54,7 @@ class Loss(TypedDict):
 class Case:
     """One checkpoint under check, with what it should be.
 
-    `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
+    `bare` is the expectation of the schema alone, `plain` that of schema and quant in the schema's own names; `joined` that of the
     files' spelling, `wanted` the dialect that the user asks for. `loader` is the framework that is to read it,
     `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
@@ -68,6 +68,7 @@ class Case:
     arch: str | None = None
     schema: Schema | None = None
     quant: Quant | None = None
+    bare: Expected | None = None
     plain: Expected | None = None
     spelling: Spelling | None = None
     wanted: str | None = None

@@ -63,8 +63,8 @@ def expect(case: Case) -> None:
             raise bad
         if case.quant is not None and table is not None:
             case.quant.rewrite(Expected(()), table)
-        expected = expand(case.schema, case.config)
-        expected = case.quant.rewrite(expected, table) if case.quant and table else expected
+        case.bare = expand(case.schema, case.config)
+        expected = case.quant.rewrite(case.bare, table) if case.quant and table else case.bare
     except MissingFieldError as error:
         case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
         case.bad_field = error

@@ -6,8 +6,7 @@ rewrites the expectation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +15,7 @@ GROUPED = frozenset({"gptq", "awq", "gptq_marlin", "awq_marlin"})
 """Methods whose weights have one scale per group of inputs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grain:
+class Grain(NamedTuple):
     """Elements of a block along output and input, 1 where they do not matter, and what it is called."""
 
     out: int

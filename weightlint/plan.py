@@ -6,7 +6,7 @@ Knows nothing of tensors or of loaders.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.names import brace, span
 
@@ -104,8 +104,7 @@ class Plan:
         return (f"tp{span(range(self.tp))}.pp{span(wanted)}{tail}",)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Rank:
+class Rank(NamedTuple):
     """One process; `dp` is None where there is no data parallelism."""
 
     tp: int = 0

@@ -7,10 +7,10 @@ another process or machine and written as JSON. Knows nothing of numpy, threads 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 class Span(NamedTuple):
@@ -83,6 +83,10 @@ class Spot(NamedTuple):
     offset: int
 
 
+MOST_SQUARES = 1e300
+"""The largest sum of squares that is told: of doubles it may have none, and sums of many tensors must have one."""
+
+
 class Stats(NamedTuple):
     """What one tensor's bytes hold. `counts` are wrong values by kind, `spots` the first places of each.
 
@@ -134,6 +138,15 @@ class Probe(Protocol):
         """Read the bytes of a job once, telling how many have been read since the last call."""
 
 
+class Option(NamedTuple):
+    """What a runner can be told: `--name METAVAR`. `number` asks for a whole number from 1 on."""
+
+    name: str
+    metavar: str
+    says: str
+    number: bool = False
+
+
 class Runner(Protocol):
     """A way of getting jobs done."""
 
@@ -141,5 +154,20 @@ class Runner(Protocol):
     def name(self) -> str:
         """Return the public name."""
 
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Return what it can be told."""
+
+    def configured(self, given: Mapping[str, Any]) -> Runner:
+        """Return this runner with values for some of its options, by name."""
+
     def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
         """Yield the row of each job, in the order in which they are done."""
+
+
+@runtime_checkable
+class Widespread(Runner, Protocol):
+    """A runner that reaches several machines."""
+
+    def run_on_each(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
+        """Yield the row of each job on each machine; its `node` is the machine's name."""

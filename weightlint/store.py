@@ -5,6 +5,7 @@ Paths are relative, with `/`. A store never interprets what it reads.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -98,6 +99,18 @@ class Opener(Protocol):
 
 
 STORES: Drawer[Opener] = Drawer("stores", "STORE")
+
+_LOCAL = re.compile(r"(\d+)-(\d+)\d{9}-\d+-\d+")
+"""A local version: size, nanoseconds, device, inode."""
+
+
+def alike(one: str, other: str) -> bool:
+    """Tell whether versions that two machines give can be of one file: same size and second, or the same text.
+
+    Device and inode are other numbers on another machine, and not every network file system keeps nanoseconds.
+    """
+    here, there = _LOCAL.fullmatch(one), _LOCAL.fullmatch(other)
+    return one == other if here is None or there is None else here.groups() == there.groups()
 
 
 @dataclass(frozen=True, slots=True)

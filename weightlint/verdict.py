@@ -38,7 +38,7 @@ def judge(
     skips: dict[Skip, None] = {}
     rules = sorted(RULES.values(), key=lambda rule: (rule.turn, rule.code))
     for case in cases:
-        if case.loader is not None:
+        if release_of(case.loader) is not None:
             _set_aside(case)
     for case, rule in itertools.product(cases, rules):
         if rule.needs & case.unasked:
@@ -66,7 +66,7 @@ def _by_loader(case: Case) -> Iterable[Finding]:
         from weightlint.llama_stops import with_words
 
         return with_words(case, case.told)
-    if case.loader is None:
+    if case.loader is None or not case.told:
         return case.told
     from weightlint.loading.aftermath import with_fates
 

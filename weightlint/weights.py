@@ -7,9 +7,8 @@ is not counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint import dtype
 from weightlint.expected import Presence
@@ -113,8 +112,7 @@ def _share(slot: Slot, spread: Spread) -> float:
     return share
 
 
-@dataclass(frozen=True, slots=True)
-class Cache:
+class Cache(NamedTuple):
     """Numbers that one token leaves in the cache of one layer on one rank, and what they are."""
 
     numbers: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,10 +31,11 @@ def verify(
     runner: Runner | None = None,
     resume: str | None = None,
     ears: Ears | None = None,
+    every_node: bool = False,
 ) -> Report:
     """Read every byte of a checkpoint once and report what is wrong with them.
 
-    `against` are files or folders that say what the files should hash to, beside what lies with the checkpoint; `manifest` is one
+    `every_node` reads the own copy of every machine that the runner reaches, and compares them. `against` are files or folders that say what the files should hash to, beside what lies with the checkpoint; `manifest` is one
     of ours. `resume` is a file of earlier results, which is brought up to date. `ears` are told how it goes.
 
     Raises:
@@ -43,8 +45,18 @@ def verify(
     from weightlint.verifying.verdicts import report
 
     began, use = time.perf_counter(), running(dtype, None)
-    session = begin(target, against=against, manifest=manifest, values=values, resume=resume)
-    whole = session.read(session.tally.pending, runner, ears)
+    session = begin(
+        os.path.expandvars(target) if every_node else target,
+        against=against,
+        manifest=manifest,
+        values=values,
+        resume=resume,
+        compare=every_node,
+    )
+    if every_node:
+        whole = session.read_everywhere(target, runner, ears)
+    else:
+        whole = session.read(session.tally.pending, runner, ears)
     return report(
         session.tally,
         session.checkpoint,
@@ -74,32 +86,46 @@ def verify_part(
         WeightlintError: weightlint could not look, or could not write.
     """
     from weightlint.verifying.session import begin
-    from weightlint.verifying.tally import part
 
-    session = begin(target, against=against, manifest=manifest, values=values, resume=output)
-    session.read(part(session.tally.jobs.values(), number, of), runner, ears)
+    session = begin(
+        target, against=against, manifest=manifest, values=values, resume=output, part=(number, of)
+    )
+    session.read(session.mine, runner, ears)
     return session.tally
 
 
 def merge(
     parts: Sequence[str],
     *,
+    target: str | None = None,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     dtype: str | None = None,
 ) -> Report:
-    """Put the parts of a verification together and report.
+    """Put the parts of a verification together and report as one run would.
+
+    `target` is where the checkpoint is, if not where the parts have it: its headers are read again.
 
     Raises:
         WeightlintError: a part cannot be read, or the parts are of different runs.
     """
-    from weightlint.verifying import tally as tallies
+    from dataclasses import replace
+
+    from weightlint.verifying.merging import beheld, gaps, merged
     from weightlint.verifying.verdicts import report
 
-    whole, *others = map(tallies.read, map(Path, parts))
-    for other in others:
-        whole = whole.merge(other)
-    return report(whole, None, running(dtype, None), select=select, ignore=ignore)
+    began = time.perf_counter()
+    tally, checkpoint, why = beheld(merged([Path(each) for each in parts]), target)
+    unseen = [f"its headers were not looked at again: {why}; say where it is with --target"] if why else []
+    return report(
+        replace(tally, notes=(*gaps(tally), *unseen, *tally.notes)),
+        checkpoint,
+        running(dtype, None),
+        select=select,
+        ignore=ignore,
+        complete=not why,
+        seconds=time.perf_counter() - began,
+    )
 
 
 def manifest(

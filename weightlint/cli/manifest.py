@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import click
+
+from weightlint.cli._runners import chosen, runner_options
 
 
 @click.command("manifest", short_help="Write down the hashes of files and tensors.")
@@ -16,8 +19,9 @@ import click
     metavar="FILE",
     help="Where to write it, compressed if it ends in .gz; else standard output.",
 )
+@runner_options
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def manifest(target: str, *, output: str | None, quiet: bool) -> int:
+def manifest(target: str, *, output: str | None, quiet: bool, **given: Any) -> int:
     """Hash every file and tensor of a checkpoint.
 
     With it `weightlint verify --manifest FILE` tells which tensors, experts and bytes of a copy differ.
@@ -27,7 +31,7 @@ def manifest(target: str, *, output: str | None, quiet: bool) -> int:
     from weightlint.errors import UsageError
 
     with ears(quiet=quiet) as listening:
-        text = api.manifest(target, output, ears=listening)
+        text = api.manifest(target, output, runner=chosen(given), ears=listening)
     if output is None:
         click.echo(text, nl=False)
         return 0

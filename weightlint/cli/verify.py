@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from weightlint.cli._choices import complete_format, complete_rule
-
-if TYPE_CHECKING:
-    from weightlint.probe import Runner
+from weightlint.cli._runners import chosen, runner_options
 
 EPILOG = """\b
 Exit codes:
@@ -35,15 +32,23 @@ looked at for its values alone; `weightlint manifest` writes down what is sound 
 @click.option(
     "--dtype", metavar="NAME", help="The dtype it will run in: float16 asks whether weights overflow."
 )
-@click.option("--runner", metavar="NAME", help="Who does the work: see `weightlint list runners`.")
-@click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="Threads; one for each core if not given."
-)
+@runner_options
 @click.option("--resume", metavar="FILE", help="Keep results here, and begin with what is there already.")
 @click.option(
     "--cache", is_flag=True, help="Keep results for the next time: unchanged files are not read again."
 )
-@click.option("--part", metavar="I/N", help="Read one of N parts and write what was seen to --output.")
+@click.option(
+    "--every-node",
+    is_flag=True,
+    help="With --runner ray: compare the copies that the nodes have on their own disks under PATH, in which $NAME (in quotes) "
+    "is a variable of each node. Begin it on a node that has a copy; a shared file system would be read once by each node.",
+)
+@click.option(
+    "--part",
+    metavar="I/N|auto",
+    help="Read one of N parts and write what was seen to --output, part-I-of-N.json if not given; auto takes I and N from "
+    "srun, torchrun or mpirun, auto/N takes I from an indexed Job. `weightlint merge` puts parts together.",
+)
 @click.option(
     "--format",
     "formats",
@@ -84,8 +89,13 @@ def verify(
     if cache and resume:
         message = "--cache and --resume both say where results are kept; keep one"
         raise UsageError(message)
+    if given["every_node"] and (cache or resume or part):
+        message = (
+            "--every-node reads all of every copy each time: it goes without --part, --resume and --cache"
+        )
+        raise UsageError(message)
     options = {key: given[key] for key in ("against", "manifest", "values")}
-    options["runner"] = _runner(given["runner"], given["threads"])
+    options["runner"] = chosen(given)
     with ears(quiet=quiet) as listening:
         if part is not None:
             _no_picture(given["plot"])
@@ -107,6 +117,7 @@ def _whole(target: str, options: dict[str, Any], given: dict[str, Any]) -> int:
         select=selectors(given["select"]),
         ignore=selectors(given["ignore"]),
         dtype=given["dtype"],
+        every_node=given["every_node"],
         **options,
     )
     write(report, places)
@@ -138,38 +149,22 @@ def _no_picture(file: str | None) -> None:
         raise UsageError(message)
 
 
-def _part(target: str, part: str, output: str | None, options: dict[str, Any]) -> int:
+def _part(target: str, text: str, output: str | None, options: dict[str, Any]) -> int:
+    import os
+
     from weightlint import api
-    from weightlint.errors import UsageError
+    from weightlint.finding import printable
+    from weightlint.verifying.launcher import part_of
+    from weightlint.verifying.tally import part
 
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", part)
-    if not found or not 0 < int(found[1]) <= int(found[2]):
-        message = f"--part {part}: not a part such as 3/8, the third of eight"
-        raise UsageError(message)
-    if output is None:
-        message = f"--part {part} writes what it saw: say where with --output part{found[1]}.json"
-        raise UsageError(message)
-    tally = api.verify_part(target, int(found[1]), int(found[2]), output, **options)
-    read = sum(row.read for row in tally.rows.values())
-    click.echo(f"{output}: {len(tally.rows):,} of {len(tally.jobs):,} jobs, {read:,} bytes read")
-    return 0
-
-
-def _runner(name: str | None, threads: int | None) -> Runner:
-    from dataclasses import replace
-
-    from weightlint.cli._choices import RUNNERS
-    from weightlint.errors import UsageError, nearest
-    from weightlint.runners.threads import Threads
-
-    chosen = name or "threads"
-    if chosen not in RUNNERS:
-        message = (
-            f"--runner {chosen}: no such runner{nearest(chosen, RUNNERS)}; there are {', '.join(RUNNERS)}"
-        )
-        raise UsageError(message)
-    runner = RUNNERS[chosen]
-    return replace(runner, workers=threads) if isinstance(runner, Threads) else runner
+    number, of = part_of(text, os.environ)
+    place = output or f"part-{number}-of-{of}.json"
+    tally = api.verify_part(target, number, of, place, **options)
+    mine = [job.key for job in part(tally.jobs.values(), number, of)]
+    done = [tally.rows[key] for key in mine if key in tally.rows]
+    read = sum(row.read for row in done)
+    click.echo(f"{printable(place)}: {len(done):,} of {len(mine):,} jobs, {read:,} bytes read")
+    return 0 if len(done) == len(mine) else 3
 
 
 COMMAND = verify

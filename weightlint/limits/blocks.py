@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import gcd
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.limits.refusal import Refusal
 
@@ -19,8 +18,7 @@ CODE = "WL502"
 KINDS = frozenset({"linear", "expert"})
 
 
-@dataclass(frozen=True, slots=True)
-class Width:
+class Width(NamedTuple):
     """What a rank has of one dimension: elements in all, ranks, its own, those of a block, and its message."""
 
     size: int

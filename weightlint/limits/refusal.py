@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.finding import Level
 
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from weightlint.expected import Slot
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A limit that a plan breaks.
 
     `what` is the dimension or thing, in the words of the config, `says` the sum with its numbers, `words`

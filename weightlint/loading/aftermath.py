@@ -7,8 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from weightlint.finding import Level
-from weightlint.loading.fate import Fates
-from weightlint.loading.manners import Manners
 from weightlint.names import expand, fold
 from weightlint.plan import rank_patterns
 
@@ -35,6 +33,9 @@ def with_fates(case: Case, findings: Sequence[Finding]) -> Iterator[Finding]:
 
     What it does with the tensors themselves counts first, then what is known of how it takes such defects.
     """
+    from weightlint.loading.fate import Fates
+    from weightlint.loading.manners import Manners
+
     fates = None if isinstance(case.prediction, str) else Fates(case.prediction)
     manners = Manners(case, case.loader, case.contract) if case.loader and case.contract else None
     for finding in findings:
@@ -78,8 +79,12 @@ class Rest:
     @cached_property
     def _params(self) -> frozenset[str]:
         """Folded names of the parameters that lack something because of a finding."""
+        followed = [it for it in self.told if it.code.startswith(FOLLOWED)]
+        if not followed:
+            return frozenset()
+        from weightlint.loading.fate import Fates
+
         fates = Fates(self.prediction)
-        followed = (it for it in self.told if it.code.startswith(FOLLOWED))
         return frozenset(fold(name)[0] for it in followed for name in fates.params_of(it.place.tensors))
 
     def failures(self) -> Iterator[tuple[Sort, Alike, list[Coord]]]:

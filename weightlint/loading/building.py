@@ -21,6 +21,7 @@ from weightlint.loading.pieces import Piece, apart, joined, stacked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from weightlint.dtype import Shape
     from weightlint.expected import Slot
     from weightlint.loading.family import Family, Fuse
     from weightlint.loading.model import Model
@@ -53,7 +54,9 @@ class _Builder:
         self.family = family
         self.site = site
         self.cutter = Cutter(model, family, site)
+        self.places = site.local_experts
         self.refusals: list[tuple[tuple[int, ...], Failure]] = []
+        self._held: dict[Slot, list[int]] = {}
 
     def build(self) -> Built:
         out = Built(shared=self.site.shared)
@@ -66,12 +69,12 @@ class _Builder:
             if slot.need is Presence.TIED and self._is_shared():
                 out.aliases[slot.pattern] = slot.tie or ""
                 continue
-            for piece in self._allowed(at, slot):
-                pieces.setdefault(piece.param, []).append(piece)
+            for name, piece in self._allowed(at, slot):
+                pieces.setdefault(name, []).append(piece)
         self._check_stage()
         if self.refusals:
             return Built(error=min(self.refusals, key=lambda it: it[0])[1])
-        out.params = {name: self._assembled(name, parts) for name, parts in pieces.items()}
+        out.params = {param.name: param for param in self._assembled(pieces)}
         out.params |= {
             param.name: param for param in own_params(self.model, self.family, self.site, out.params)
         }
@@ -87,8 +90,8 @@ class _Builder:
         if not any(it.has in slot.pattern and self._layers(slot) for slot in slots):
             self.refusals.append(((3,), Failure(it.kind, it.text)))
 
-    def _allowed(self, at: int, slot: Slot) -> Iterator[Piece]:
-        """Yield a slot's pieces, and note what the constructor refuses and where: it goes layer by layer."""
+    def _allowed(self, at: int, slot: Slot) -> Iterator[tuple[str, Piece]]:
+        """Yield a slot's pieces with the parameters that they are of, and note what the constructor refuses and where: it goes layer by layer."""
         phase = 1 if slot.axes else {"first": 0}.get(slot.stage or "last", 2)
         layer = min(self._layers(slot), default=0)
         if slot.axes and not self._layers(slot):
@@ -113,10 +116,11 @@ class _Builder:
 
     def _layers(self, slot: Slot) -> list[int]:
         """Return the stage's layers in which a slot has a tensor."""
-        if not slot.axes:
-            return []
-        here = self.model.mtp if self.family.draft else self.site.layers
-        return sorted({n for box in slot.boxes for n in box[0]}.intersection(here))
+        if slot not in self._held:
+            here = self.model.mtp if self.family.draft else self.site.layers
+            all_ = {n for box in slot.boxes for n in box[0]} if slot.axes else set()
+            self._held[slot] = sorted(all_.intersection(here))
+        return self._held[slot]
 
     def _is_shared(self) -> bool:
         tied = self.family.tied
@@ -157,25 +161,16 @@ class _Builder:
         prefix = self.model.layer_prefix
         yield from (f"{prefix}{n}." for n in range(self.model.layers) if n not in here)
 
-    def _pieces(self, slot: Slot) -> Iterator[Piece]:
-        """Yield what a slot gives on this rank, the expert's number left open."""
+    def _pieces(self, slot: Slot) -> Iterator[tuple[str, Piece]]:
+        """Yield what a slot gives on this rank, one piece for all layers, the expert's number left open."""
+        param, part, fuse = self._place(slot, self._nested(slot.pattern))
+        piece = self.cutter.piece(slot, part, fuse)
         if not slot.axes:
-            yield self._piece(slot, slot.pattern)
+            yield param, piece
             return
-        first = slot.axes[0]
-        made: Piece | None = None
+        before, _, behind = param.partition(f"{{{slot.axes[0]}}}")
         for layer in self._layers(slot):
-            name = slot.pattern.replace(f"{{{first}}}", str(layer), 1)
-            made = (
-                self._piece(slot, name)
-                if made is None
-                else made.moved(self._place(slot, self._nested(name))[0])
-            )
-            yield made
-
-    def _piece(self, slot: Slot, name: str) -> Piece:
-        param, part, fuse = self._place(slot, self._nested(name))
-        return self.cutter.piece(slot, param, part, fuse)
+            yield f"{before}{layer}{behind}", piece
 
     def _nested(self, name: str) -> str:
         """Put what belongs to a decoder layer into the module that a draft model has for it."""
@@ -210,23 +205,32 @@ class _Builder:
         head = pattern.rpartition(".")[0]
         return all(f"{head}.{part}" in self.model.modules for part in fuse.parts)
 
-    def _assembled(self, name: str, pieces: list[Piece]) -> Param:
+    def _assembled(self, made_of: dict[str, list[Piece]]) -> Iterator[Param]:
+        """Put pieces together; layers with the same pieces have the same parameters but for the names."""
+        shaped: dict[tuple[int, ...], tuple[Shape, dict[str, Part]]] = {}
+        for name, pieces in made_of.items():
+            same = tuple(map(id, pieces))
+            if same not in shaped:
+                shaped[same] = self._shaped(pieces)
+            shape, parts = shaped[same]
+            slot = pieces[0].slot
+            yield Param(
+                name=name,
+                shape=shape,
+                dtype=self._dtype(name, slot),
+                copy=pieces[0].copy,
+                parts=parts,
+                kind=slot.kind,
+            )
+
+    def _shaped(self, pieces: list[Piece]) -> tuple[Shape, dict[str, Part]]:
         stack = pieces[0].is_expert
         if pieces[0].fuse is not None and pieces[0].fuse.whole:
             pieces = apart(pieces[0], pieces[0].fuse.parts)
-        shape, parts = (
-            stacked(pieces, self.site.local_experts) if stack else joined(pieces, self._order(pieces))
-        )
+        shape, parts = stacked(pieces, self.places) if stack else joined(pieces, self._order(pieces))
         if pieces[0].fuse is not None and pieces[0].fuse.paired:
             parts = {"": Part((0,) * len(shape), shape, Cutting())}
-        return Param(
-            name=name,
-            shape=shape,
-            dtype=self._dtype(name, pieces[0].slot),
-            copy=pieces[0].copy,
-            parts=parts,
-            kind=pieces[0].slot.kind,
-        )
+        return shape, parts
 
     def _order(self, pieces: list[Piece]) -> tuple[str, ...]:
         fuse = pieces[0].fuse

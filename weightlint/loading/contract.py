@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from weightlint.errors import SchemaError
@@ -105,7 +105,7 @@ def _made(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     Raises:
         SchemaError: a key that the record does not have.
     """
-    known = {field.name for field in fields(cls)}  # type: ignore[arg-type] # all are dataclasses
+    known = {*cls._fields}  # type: ignore[attr-defined] # all are named tuples
     if unknown := sorted(table.keys() - known):
         message = f"{where}: unknown key {unknown[0]}"
         raise SchemaError(message)

@@ -5,8 +5,8 @@ The words of the exceptions are torch's and the frameworks' own, so that a user 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from weightlint.dtype import Shape
 from weightlint.loading.assigning import unassignable
@@ -19,8 +19,7 @@ Placed = tuple[Shape, Shape, int]
 """Start and shape of what is written, in the part of the parameter that the tensor is for; elements padded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cutting:
+class Cutting(NamedTuple):
     """How a rank takes its slice of a tensor: piece `at` along `dim`, None where it takes all of it.
 
     `short` is what a loader does with a tensor that ends before the slice does: `error`, or `pad` with zeros.
@@ -73,8 +72,7 @@ def size_text(shape: Shape) -> str:
     return f"torch.Size({[*shape]})"
 
 
-@dataclass(frozen=True, slots=True)
-class Whole:
+class Whole(NamedTuple):
     """Copy all of it if the shapes agree. `text` is the assertion's, with `{tensor}` and `{param}`."""
 
     text: str = ""
@@ -91,8 +89,7 @@ class Whole:
         return (0,) * len(room), room, 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sliced:
+class Sliced(NamedTuple):
     """Take the rank's piece, then ask for equal shapes; a piece beyond what is there is torch's error.
 
     `lifts` says when a tensor without dimensions becomes one of 1: `first`, `last` (after it was cut) or never. `casts`
@@ -133,8 +130,7 @@ class Sliced:
         return (0,) * len(room), (*room[: cutting.dim], have, *room[cutting.dim + 1 :]), padded
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(NamedTuple):
     """Rows of a table that is padded in memory: the tensor must have exactly the config's `rows`."""
 
     rows: int
@@ -155,8 +151,7 @@ class Vocabulary:
         return (0,) * len(room), (have, *room[1:]), (room[0] - have) * prod(room[1:])
 
 
-@dataclass(frozen=True, slots=True)
-class Expert:
+class Expert(NamedTuple):
     """One expert's matrix, of which the rank takes a piece; copied without comparing the shapes.
 
     `fits` is what is done with one of another size: `narrow` takes the piece that the parameter has room for and

@@ -52,12 +52,12 @@ class Cutter:
             return None
         return Failure(it.kind, it.text.format(size=size, ways=ways))
 
-    def piece(self, slot: Slot, param: str, part: str, fuse: Fuse | None) -> Piece:
+    def piece(self, slot: Slot, part: str, fuse: Fuse | None) -> Piece:
         """Cut one slot."""
         is_expert, fused = EXPERT.search(slot.pattern) is not None, fuse is not None and not fuse.paired
         dim, ways, at = self._ways(slot, is_expert=is_expert)
         if slot.cut == "vocab" and slot.kind != "scale":
-            return self._rows_of_table(slot, param)
+            return self._rows_of_table(slot)
         weight = self.model.weights.get(slot.of or "", slot)
         cut = self._share(weight.shape, dim, ways, fused=fused, is_expert=is_expert)
         quantised = slot.kind == "scale" or slot.dtypes == FP8
@@ -68,7 +68,6 @@ class Cutter:
         cutting = Cutting(0 if fuse and dim is None else dim, at, way.short if way else "error")
         in_blocks = block is not None and slot.kind == "scale"
         return Piece(
-            param=param,
             part=part,
             slot=slot,
             room=_in_blocks(cut, block) if in_blocks and block else cut,
@@ -124,7 +123,7 @@ class Cutter:
             return block
         return finer, finer
 
-    def _rows_of_table(self, slot: Slot, param: str) -> Piece:
+    def _rows_of_table(self, slot: Slot) -> Piece:
         """Cut a vocabulary after padding it."""
         rows, tp = slot.shape[0], self.site.tp
         padded = ceil_div(rows, self.family.vocab_pad) * self.family.vocab_pad
@@ -132,9 +131,7 @@ class Cutter:
             padded = ceil_div(rows, self.family.vocab_pad * tp) * self.family.vocab_pad * tp
         room = self._share((padded, *slot.shape[1:]), 0, tp, fused=False, is_expert=False)
         copy = Vocabulary(rows, self.family.texts.vocabulary)
-        return Piece(
-            param=param, part="", slot=slot, room=room, cutting=Cutting(0, self.site.tp_rank), copy=copy
-        )
+        return Piece(part="", slot=slot, room=room, cutting=Cutting(0, self.site.tp_rank), copy=copy)
 
     def _expert(self, slot: Slot, ways: int, block: tuple[int, int] | None) -> Copy:
         fits, old = self.family.experts.fits, self.model.block

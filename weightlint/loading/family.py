@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from weightlint.loading.ways import Raises, Shared, Way
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fuse:
+class Fuse(NamedTuple):
     """Matrices that stand one above the other in one parameter, in this order.
 
     Where one of the parts is not expected at all, the others keep their own parameters. `whole` says that the
@@ -29,8 +27,7 @@ class Fuse:
     holds: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Experts:
+class Experts(NamedTuple):
     """Routed experts, stacked: `path` is what follows `experts.` in the parameters' names.
 
     `gate`, `up` and `down` are the projections as the checkpoint calls them; gate above up is one parameter. `fits` is a
@@ -53,8 +50,7 @@ class Experts:
     shared: Shared | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Omit:
+class Omit(NamedTuple):
     """Tensors of the schema for which the framework makes no parameter.
 
     Those whose names end with one of `ends`, unless the config has one of the values of `unless`.
@@ -64,8 +60,7 @@ class Omit:
     unless: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantised:
+class Quantised(NamedTuple):
     """Which weights a framework quantises if the config declares FP8 with one scale per block.
 
     `lists` are the keys of the quantisation table of which the first that is not empty names the modules left
@@ -86,8 +81,7 @@ class Quantised:
     fused_if: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
+class Own(NamedTuple):
     """Parameters that the framework makes beside those of the schema, for each module that ends with `module`.
 
     `shape` may name `experts`, the rank's number of them; `when` restricts it to `quantised` or `plain` models. Unless
@@ -103,16 +97,14 @@ class Own:
     sound: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retype:
+class Retype(NamedTuple):
     """The dtype that the framework gives to parameters whose names end with `of`, whatever the file has."""
 
     of: str
     dtype: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
+class Assertion(NamedTuple):
     """A size of the config that must divide, checked while the model is built.
 
     `field` must be a multiple of the ranks of a kind, `by`; with `replicates` it may be a divisor of them as well; with `at_least` it only
@@ -128,8 +120,7 @@ class Assertion:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stages:
+class Stages(NamedTuple):
     """What every pipeline stage must have: a tensor whose name contains `has`, else the constructor raises."""
 
     has: str = ""
@@ -137,8 +128,7 @@ class Stages:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """A model of the MTP layers alone: what belongs to a decoder layer stands in the module `into` of each.
 
     Names that contain one of `unless` do not; `keeps` are tensors outside the layers that it has as well.
@@ -149,8 +139,7 @@ class Draft:
     keeps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
+class Texts(NamedTuple):
     """The words of the framework's assertions; `{tensor}` and `{param}` are shapes as torch writes them."""
 
     plain: str = ""
@@ -164,8 +153,7 @@ class Texts:
     expert_columns: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completeness:
+class Completeness(NamedTuple):
     """What the framework's own check after loading asks for; nothing where `kinds` is empty.
 
     `kinds` are kinds of slots, `*` for all; `quantised` tells whether it looks at a quantised model. `text` is what
@@ -177,8 +165,7 @@ class Completeness:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(NamedTuple):
     """The steps for names below `prefix`, which is taken off; `holds` is the framework's name of the module."""
 
     prefix: str = ""
@@ -186,8 +173,7 @@ class Scope:
     steps: tuple[Mapping[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class Family(NamedTuple):
     """How one release reads models of some schemas, with `architectures` only those whose config names one of them.
 
     `everywhere` are modules that each pipeline stage has, `tied` is `own`, `shared` or `first`: whether a tied head has a

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(NamedTuple):
     """One fault. `versions` is the range of releases, `archs` the schemas concerned.
 
     `says` is what happens, in a sentence without the framework's name; `cure` the way out; `url` the issue. `quantised` and

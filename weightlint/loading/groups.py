@@ -125,17 +125,20 @@ def grouped(index: Index, joined: Joined | None = None) -> list[Group]:
     if joined is None:
         return list(_of_rows(index, range(len(index))))
     out: list[Group] = []
-    rest = bytearray(b"\1") * len(index)
+    taken: list[list[int]] = []
     for slot, rows in joined.matched.items():
         ids = set(map(index.kind_ids.__getitem__, rows))
-        if slot in joined.missing or len(ids) > 1:
-            continue
-        out.append(_of_slot(index, slot, index.kinds[ids.pop()]))
-        for row in rows:
-            rest[row] = 0
-    left = list(itertools.compress(range(len(index)), rest))
-    out += _of_rows(index, left)
+        if slot not in joined.missing and len(ids) == 1:
+            out.append(_of_slot(index, slot, index.kinds[ids.pop()]))
+            taken.append(rows)
+    out += _of_rows(index, _others(len(index), taken))
     return sorted(out, key=_first_row)
+
+
+def _others(count: int, taken: Iterable[Iterable[int]]) -> Sequence[int]:
+    """Return the rows of so many that are not taken."""
+    known = set(itertools.chain.from_iterable(taken))
+    return [row for row in range(count) if row not in known] if len(known) < count else ()
 
 
 def _first_row(group: Group) -> int:

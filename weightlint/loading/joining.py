@@ -5,8 +5,8 @@ Source: sglang/srt/models/deepseek_v2.py of 0.4.6.post5, models/deepseek_common/
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weightlint.loading.casting import promoted
 from weightlint.loading.outcome import Failure, Outcome, Skip, together
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from weightlint.loading.view import View
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HalvesStep:
+class HalvesStep(NamedTuple):
     """Hold a projection until the other has come, then write both at once, the first of `parts` above the second.
 
     `into` is the parameter; its name is made from the one that came last by replacing the first of `renames` that it has, so
@@ -68,8 +67,7 @@ class HalvesStep:
         return result if isinstance(result, Skip) else replace(result, beside=others)
 
 
-@dataclass(frozen=True, slots=True)
-class ShareStep:
+class ShareStep(NamedTuple):
     """Call the shared expert the one behind the last routed expert, where it is loaded into their stack."""
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
@@ -82,8 +80,7 @@ class ShareStep:
         return name.replace(shared.module, f"{stack}.experts.{view.model.experts}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StackedStep:
+class StackedStep(NamedTuple):
     """Take a tensor of all experts apart, one by one, and gate from up.
 
     `ends` are ends of names with the parameter that replaces them; the stack of gate and up has `w13` in its name.

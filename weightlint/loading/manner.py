@@ -6,9 +6,8 @@ before any tensor is read. Source of the first rows: the matrix of strictness in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.version import within
 
@@ -45,8 +44,7 @@ DEFECTS: dict[str, str] = {
 WAYS = ("raises", "warns", "silent", "handles")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a row can depend on beside the release: schema, dialect, format, and the names that are concerned."""
 
     arch: str
@@ -55,8 +53,7 @@ class Facts:
     names: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class Manner(NamedTuple):
     """One row: what releases in `versions` do with a defect.
 
     `does` is one of `WAYS`. `words` is what the loader raises or prints, with `{name}` of the first tensor, `{count}`, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,7 @@ LEAVES = ("weight_scale_inv", "weight", "bias")
 EXPERT = re.compile(r"experts\.\{(\w+)\}\.")
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """What a framework raises when it comes to the tensor `pattern` of a layer."""
 
     layer: int

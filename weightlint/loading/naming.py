@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.loading.outcome import Outcome, Skip
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from weightlint.loading.view import View
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SkipStep:
+class SkipStep(NamedTuple):
     """Pass over names that contain, begin or end with a text.
 
     With `unless_param` only if there is no such parameter, with `unless_last` not on the last stage.
@@ -44,8 +42,7 @@ class SkipStep:
         return name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MtpStep:
+class MtpStep(NamedTuple):
     """Pass over the MTP layers that the config declares, where their names begin with one of these.
 
     With `beyond`, all layers from the first of them on.
@@ -68,8 +65,7 @@ class MtpStep:
         return name
 
 
-@dataclass(frozen=True, slots=True)
-class StageStep:
+class StageStep(NamedTuple):
     """Pass over what belongs to another pipeline stage."""
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
@@ -78,8 +74,7 @@ class StageStep:
         return Skip("stage") if view.is_elsewhere(name) else name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RangeStep:
+class RangeStep(NamedTuple):
     """Pass over layers outside the stage's range by their number, whatever the model has."""
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
@@ -89,8 +84,7 @@ class RangeStep:
         return Skip("stage") if number is not None and number not in view.layers else name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenameStep:
+class RenameStep(NamedTuple):
     """Replace texts, each where it first stands.
 
     `only` are texts of which a name must have one; with `unless_param` names of parameters stay, with `to_param`
@@ -115,8 +109,7 @@ class RenameStep:
         return name if self.to_param and view.param(renamed) is None else renamed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SegmentsStep:
+class SegmentsStep(NamedTuple):
     """Replace whole segments, one or two together, unless what they become is in the name already.
 
     Source: maybe_remap_mistral in vllm/model_executor/models/llama.py, for the names of consolidated checkpoints.
@@ -137,8 +130,7 @@ class SegmentsStep:
         return name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DraftStep:
+class DraftStep(NamedTuple):
     """Pass over all but the MTP layers, and name their tensors as a draft model does.
 
     `prefix` is what stands before the number, `known` what is known as well but stays as it is. What contains one of
@@ -183,8 +175,7 @@ KV_SCALES = tuple(
 """Spellings of the scales of a quantised cache. Source: vllm 0.33.0, quantization/base_config.py get_cache_scale_mapper."""
 
 
-@dataclass(frozen=True, slots=True)
-class KvScaleStep:
+class KvScaleStep(NamedTuple):
     """Give the scales of a quantised cache the names that they have in the attention module."""
 
     def __call__(self, name: str, tensor: Tensor, view: View) -> Outcome | str:
@@ -195,8 +186,7 @@ class KvScaleStep:
         return name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AbsentStep:
+class AbsentStep(NamedTuple):
     """Pass over what lies below `text` in a layer that has no parameter there."""
 
     text: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.loading.casting import refused
 from weightlint.loading.copying import Cutting, Sliced, narrow, placed
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from weightlint.loading.copying import Copy
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """Where in a parameter one tensor goes: `room` elements from `offset` on, row-major.
 
     `rows` are those of the whole tensor before it is cut for a rank.
@@ -30,8 +28,7 @@ class Part:
     rows: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Param:
+class Param(NamedTuple):
     """One parameter: `parts` by the name of the projection, `""` where it is not made of several.
 
     `kind` is the slot's. `default` tells that it is not asked for, `sound` that it has a value that serves even if

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.expr import ceil_div
 from weightlint.loading.param import Part
@@ -15,15 +14,13 @@ if TYPE_CHECKING:
     from weightlint.loading.family import Fuse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """What one slot gives to one parameter of a rank.
+class Piece(NamedTuple):
+    """What one slot gives to one parameter of a rank, the same for all layers.
 
     `room` is the rank's part, row-major, of a tensor of `whole_rows` rows. For scales of blocks `weight_rows` are the rows
     of the weight below and `block_rows` those under one scale.
     """
 
-    param: str
     part: str
     slot: Slot
     room: Shape
@@ -34,10 +31,6 @@ class Piece:
     whole_rows: int = 0
     weight_rows: int = 0
     block_rows: int = 0
-
-    def moved(self, param: str) -> Piece:
-        """Return the same piece of another layer's parameter."""
-        return replace(self, param=param)
 
 
 def joined(pieces: list[Piece], order: tuple[str, ...]) -> tuple[Shape, dict[str, Part]]:
@@ -71,7 +64,7 @@ def apart(piece: Piece, parts: tuple[str, ...]) -> list[Piece]:
     rows, *rest = piece.room
     ways = len(parts)
     return [
-        replace(piece, part=part, room=(rows // ways, *rest), whole_rows=piece.whole_rows // ways)
+        piece._replace(part=part, room=(rows // ways, *rest), whole_rows=piece.whole_rows // ways)
         for part in parts
     ]
 

@@ -151,12 +151,9 @@ def model_of(case: Case, family: Family) -> Model:
 
     if case.schema is None or case.config is None:
         return Model(Expected(()))
-    return read(
-        expand(case.schema, as_taken(case.config, family)),
-        case.config,
-        family,
-        dtype=_dtype(case, case.config),
-    )
+    taken = as_taken(case.config, family)
+    bare = case.bare if taken is case.config else None
+    return read(bare or expand(case.schema, taken), case.config, family, dtype=_dtype(case, case.config))
 
 
 def _dtype(case: Case, config: Config) -> str:

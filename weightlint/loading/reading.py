@@ -110,7 +110,10 @@ class _Chosen:
             yield replace(slot, quant=False)
             return
         plain = {coord for coord in self._listed(slot) if self._is_plain(slot, coord)}
-        kept = slot.where(plain.__contains__) if plain else None
+        if not plain:
+            yield slot
+            return
+        kept = slot.where(plain.__contains__)
         rest = slot.where(lambda coord: coord not in plain)
         if kept is not None:
             yield replace(kept, quant=False)

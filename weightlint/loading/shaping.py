@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from weightlint.loading.outcome import Failure, Outcome, Skip
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 FP8 = "float8_e4m3fn"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiftStep:
+class LiftStep(NamedTuple):
     """Give a tensor of `dims` dimensions whose name contains `text` one more in front."""
 
     text: str
@@ -32,8 +31,7 @@ class LiftStep:
         return replace(tensor, name=name, shape=(1, *tensor.shape))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterleavedStep:
+class InterleavedStep(NamedTuple):
     """Ask that the rows of a tensor whose name contains `text` are `parts` by head, `field` the number of heads.
 
     Source: vllm/model_executor/models/gpt_neox.py, which sorts them by part with `torch.Tensor.view`.
@@ -55,8 +53,7 @@ class InterleavedStep:
         return Failure("RuntimeError", f"shape '{shape}' is invalid for input of size {size}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairStep:
+class PairStep(NamedTuple):
     """Hold an FP8 matrix of an indexer until its scale has come, or the scale until the matrix, then copy in BF16.
 
     `text` is what a name contains unless it contains `unless`; `into` the parameter and `part` the part of it. Source:
@@ -89,8 +86,7 @@ class PairStep:
         return view.copied(param, held["weight"], self.part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermutedStep:
+class PermutedStep(NamedTuple):
     """Sort the rows of the matrices `segments` of consolidated checkpoints by half of the head, as rotary embedding wants.
 
     `segments` are segments of names with the config field of their heads. Source: maybe_remap_mistral in

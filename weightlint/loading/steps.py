@@ -7,9 +7,9 @@ fields of the record here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from weightlint.errors import SchemaError
 from weightlint.loading.naming import (
@@ -48,8 +48,7 @@ class Step(Protocol):
         """Decide, or hand on the name, or a tensor of that name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FuseStep:
+class FuseStep(NamedTuple):
     """Give a projection its place in a fused parameter.
 
     `dot` compares whole segments' beginnings (`.q_proj`), else any text; `after` are texts of which one must stand before. Names that contain `unless` are left; with `unless_param`
@@ -105,8 +104,7 @@ class FuseStep:
         return view.copied(param, tensor, part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpertStep:
+class ExpertStep(NamedTuple):
     """Give a routed expert's projection its place in the stack; a number beyond the config's matches nothing.
 
     `missing` is what comes where there is no such parameter: `raise` a KeyError, go `on` with the new name, or `skip`.
@@ -135,8 +133,7 @@ class ExpertStep:
         return view.copied_expert(param, tensor, found[2], int(found[1]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeStep:
+class TakeStep(NamedTuple):
     """Look the name up: the last step. `missing` is `raise`, `warn` or `silent`."""
 
     missing: str = "raise"
@@ -200,7 +197,7 @@ def made(row: Mapping[str, Any]) -> Step:
     if kind is None:
         message = f"a contract says do = {row.get('do')!r}; known are {', '.join(STEPS)}"
         raise SchemaError(message)
-    known = {it.name for it in fields(kind)}
+    known = {*kind._fields}
     if unknown := sorted(row.keys() - known - {"do", "when"}):
         message = f"a contract's step {row['do']} has no {unknown[0]}"
         raise SchemaError(message)

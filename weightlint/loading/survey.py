@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.loading.gathering import missed
 from weightlint.loading.load import Loader
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from weightlint.names import Coord
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Tensors of one group in one layer: those of `coords` whose expert is `among` the rank's, or is not.
 
     `whole` tells that they are all the experts that the rank holds. `at` is the position of the expert's number.
@@ -107,7 +106,8 @@ class Surveyor:
         self.model = model
         self.family = family
         self.groups = groups
-        self.sorts = sorts_of_layers(model)
+        sorts = sorts_of_layers(model)
+        self.rows = [list(_rows(group, sorts, model.experts)) for group in groups]
 
     def survey(self, site: Site) -> Survey:
         """Survey one rank."""
@@ -134,8 +134,8 @@ class Surveyor:
     def _followed(self, loader: Loader, site: Site) -> Iterator[Alike]:
         """Follow each cell by its first tensor; tensors that wait for others one by one, in the order of reading."""
         waiting: list[tuple[tuple[int, str], Group, Row]] = []
-        for group in self.groups:
-            for cell in self._cells(group, site):
+        for group, rows in zip(self.groups, self.rows, strict=True):
+            for cell in self._cells(group, rows, site):
                 outcome = loader.follow(group.tensor(next(cell[0].members())))
                 if isinstance(outcome, Skip) and outcome.why == "half":
                     waiting += [(group.place(next(row.members())), group, row) for row in cell]
@@ -151,18 +151,18 @@ class Surveyor:
                 late[name] = replace(late[name], outcome=outcome)
         yield from late.values()
 
-    def _cells(self, group: Group, site: Site) -> Iterator[list[Row]]:
+    def _cells(self, group: Group, rows: list[tuple[object, Row]], site: Site) -> Iterator[list[Row]]:
         """Split a group into tensors that this rank treats alike."""
         cells: dict[tuple[object, ...], list[Row]] = defaultdict(list)
-        local, count, at = site.experts, self.model.experts, group.expert_at
-        for layer, coords in group.by_layer.items():
-            sort = (
-                self.sorts.get(layer) if layer is not None else None,
-                layer is None or layer in site.layers,
-            )
-            if at is None or not count or (len(local) == count and layer in group.complete(count)):
-                cells[sort].append(Row(layer, coords, whole=at is not None and bool(count)))
-            elif layer in group.complete(count):
+        local, layers, count = site.experts, site.layers, self.model.experts
+        at = group.expert_at if count else None
+        has_all = len(local) == count
+        for number, row in rows:
+            layer, coords, whole = row[:3]
+            sort = number, layer is None or layer in layers
+            if at is None or (whole and has_all):
+                cells[sort].append(row)
+            elif whole:
                 if local:
                     cells[*sort, "here"].append(Row(layer, coords, whole=True, at=at, among=local))
                 cells[*sort, "away"].append(Row(layer, coords, at=at, among=local, inside=False))
@@ -175,13 +175,25 @@ class Surveyor:
         yield from cells.values()
 
 
+def _rows(group: Group, sorts: Mapping[int, int], experts: int) -> Iterator[tuple[object, Row]]:
+    """Yield the layers of a group with the number of their sort; `whole` are those with all the experts of the model."""
+    whole = group.complete(experts) if group.expert_at is not None and experts else frozenset()
+    for layer, coords in group.by_layer.items():
+        yield None if layer is None else sorts.get(layer), Row(layer, coords, whole=layer in whole)
+
+
+PLAIN = frozenset({-1})
+"""Stands for the numbers of experts where a parameter is no stack of them."""
+
+
 class Cover:
     """Which regions of which parameters of a rank are written."""
 
     def __init__(self, site: Site, places: Mapping[int, tuple[int, ...]]) -> None:
         self.site = site
         self.places = places
-        self.regions: dict[str, dict[tuple[Shape, Shape], tuple[int, set[int]]]] = defaultdict(dict)
+        self.regions: dict[str, dict[tuple[Shape, Shape], tuple[int, frozenset[int]]]] = defaultdict(dict)
+        self._stack = site.local_experts
 
     def add(self, group: Group, cell: Sequence[Row], fill: Fill) -> None:
         """Note what a cell of tensors writes, of which the first one does `fill`."""
@@ -189,15 +201,17 @@ class Cover:
         stacked = at is not None and len(fill.start) > len(fill.shape)
         region = (fill.start[1:] if stacked else fill.start, fill.shape)
         old = None if group.layer_at is None else f"layers.{cell[0].layer}."
-        everywhere = set(self.site.experts)
+        everywhere = frozenset(self.site.experts)
         for row in cell:
             name = fill.param if old is None else fill.param.replace(old, f"layers.{row.layer}.", 1)
             if not stacked or at is None:
-                numbers = {-1}
+                numbers = PLAIN
             else:
-                numbers = everywhere if row.whole else {coord[at] for coord in row.members()}
-            _, before = self.regions[name].get(region, (0, set()))
-            self.regions[name][region] = fill.elements, before | numbers
+                numbers = everywhere if row.whole else frozenset(coord[at] for coord in row.members())
+            regions = self.regions[name]
+            if region in regions:
+                numbers = regions[region][1] | numbers
+            regions[region] = fill.elements, numbers
 
     def written(self) -> dict[str, int]:
         """Return the elements that are written of each parameter."""
@@ -206,10 +220,12 @@ class Cover:
             for name, regions in self.regions.items()
         }
 
-    def _places(self, numbers: set[int]) -> int:
+    def _places(self, numbers: frozenset[int]) -> int:
         """Count the places that experts take on the rank, 1 for what is no expert's."""
+        if numbers is PLAIN:
+            return 1
         if len(numbers) == len(self.site.experts) and -1 not in numbers:
-            return self.site.local_experts
+            return self._stack
         return sum(1 if number < 0 else len(self.places.get(number, ())) for number in numbers)
 
 

@@ -5,8 +5,7 @@ Source: vllm/model_executor/models/utils.py, AutoWeightsLoader.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.loading.outcome import Failure, Outcome, Skip
 from weightlint.loading.routed import taken
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from weightlint.loading.view import View
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeStep:
+class TreeStep(NamedTuple):
     """Descend segment by segment; what is not found is a ValueError that names the segment.
 
     `suffixes` are ends of names that are passed over where nothing is found. `experts` says that a stack of experts takes

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Way(NamedTuple):
     """How modules of one kind take a tensor.
 
     `of` are kinds (`column`, `row`, `replicated`, `router`, `plain`) or names of fused parameters; `quantised` narrows
@@ -27,8 +25,7 @@ class Way:
     lifts: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Raises:
+class Raises(NamedTuple):
     """An exception that does not depend on the checkpoint; `when` is `stages` where it needs several of them."""
 
     kind: str
@@ -36,8 +33,7 @@ class Raises:
     when: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
+class Shared(NamedTuple):
     """When the shared expert is loaded into the stack of the routed ones, behind the last of them.
 
     `module` is its name; `where` are the values of config fields that it takes. Not where experts are parallel, unless

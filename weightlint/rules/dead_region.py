@@ -17,7 +17,7 @@ from weightlint.finding import Level, Place, counted, printable
 from weightlint.names import patterns
 from weightlint.rule import Need, Rule
 from weightlint.verifying.advice import cure
-from weightlint.verifying.dead import dead
+from weightlint.verifying.dead import dead, zero_scales
 from weightlint.verifying.place import owner
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def check(case: Case) -> Iterator[Finding]:
     for file, regions in by_file.items():
         if regions:
             yield _finding(case, file, regions)
+    yield from _scales(case)
 
 
 def _finding(case: Case, file: str, regions: Sequence[Dead]) -> Finding:
@@ -56,6 +57,24 @@ def _finding(case: Case, file: str, regions: Sequence[Dead]) -> Finding:
         count=len({*names}),
         cure=cure(case.seen, (file,)),
     )
+
+
+def _scales(case: Case) -> Iterator[Finding]:
+    hits = [
+        (job.file, span)
+        for job, row in case.seen.entries()
+        for span in zero_scales(job, row)
+        if (job.file, span.name) not in case.damaged
+    ]
+    if hits:
+        files = tuple(dict.fromkeys(file for file, _ in hits))
+        more = f"; {counted(len(hits) - 1, 'more tensor')} of scales like it" if len(hits) > 1 else ""
+        yield RULE.finding(
+            f"{printable(hits[0][1].name)} is zero throughout: its weight gives nothing{more}",
+            place=Place(tensors=tuple(patterns(span.name for _, span in hits)), files=files),
+            count=len(hits),
+            cure=cure(case.seen, files),
+        )
 
 
 def _says(file: str, it: Dead) -> str:

@@ -2,7 +2,7 @@
 
 Checks: every file against the hashes that lie on disk (names of Hugging Face blobs, download metadata, git-LFS pointers,
 SHA256SUMS and the like), that were given with --against, or that are in a manifest of ours; the records of a torch archive against its own
-CRC-32.
+CRC-32; with --every-node the copies of all nodes against each other.
 Matters: downloads are damaged with the right size and a sound header (vLLM PR #53537, huggingface_hub #3643), and no loader
 compares a hash; torch.load does not look at the CRC-32 that its own files carry.
 Example: `model-00003-of-000163.safetensors is not the file that its name in the Hugging Face cache stands for`.
@@ -21,6 +21,8 @@ from weightlint.names import patterns
 from weightlint.rule import Need, Rule
 from weightlint.verifying.advice import judge
 from weightlint.verifying.damage import damage
+from weightlint.verifying.discords import discords
+from weightlint.verifying.nodes import without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from weightlint.digest import Digest
     from weightlint.finding import Finding
     from weightlint.verifying.damage import Damage
+    from weightlint.verifying.discords import Discord
 
 MAX_RANGES = 8
+MAX_FILES, MAX_NODES = 4, 8
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -49,6 +53,45 @@ def check(case: Case) -> Iterator[Finding]:
             yield _by_digest(file, bad)
         elif hurt.records:
             yield _by_crc(file, hurt)
+
+    yield from map(_by_node, discords(case.seen))
+    for node in without(case.seen):
+        yield RULE.finding(
+            f"node {printable(node)} has no copy: there is nothing at {printable(case.seen.target)} on it",
+            level=Level.WARNING,
+            place=Place(),
+            unit="node",
+            cure="copy the checkpoint there, or leave the node out if it never loads it",
+        )
+
+
+def _by_node(discord: Discord) -> Finding:
+    files = counted(len(discord.files), "file")
+    what = "; ".join(f"{printable(file)} {how}" for file, how in [*discord.files.items()][:MAX_FILES])
+    more = f"; and {len(discord.files) - MAX_FILES:,} more" if len(discord.files) > MAX_FILES else ""
+    who, others = _named(discord.nodes), _named(discord.others)
+    if discord.sure:
+        hash_ = "what hashes say and " if discord.vouched else ""
+        verb = "differs" if len(discord.files) == 1 else "differ"
+        message = f"on {who} {files} {verb} from {hash_}what {others} {'holds' if len(discord.others) == 1 else 'hold'}: {what}{more}"
+        cure = f"copy {files} to {who} again, from {printable(discord.others[0])}"
+    else:
+        message = (
+            f"{who} and {others} hold other bytes of {files}, and nothing tells which are right: {what}{more}"
+        )
+        cure = "give the publisher's hashes with --against, or a manifest with --manifest, and verify again"
+    return RULE.finding(
+        message,
+        place=Place(tensors=tuple(patterns(discord.names)), files=tuple(discord.files)),
+        count=max(1, len(discord.names)),
+        unit="tensor" if discord.names else "file",
+        cure=cure,
+    )
+
+
+def _named(nodes: Sequence[str]) -> str:
+    more = f" and {len(nodes) - MAX_NODES:,} more" if len(nodes) > MAX_NODES else ""
+    return f"{'node' if len(nodes) == 1 else 'nodes'} {printable(', '.join(nodes[:MAX_NODES]))}{more}"
 
 
 def _by_manifest(file: str, hurt: Damage) -> Finding:

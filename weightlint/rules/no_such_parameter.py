@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 def check(case: Case) -> Iterator[Finding]:
     """Report what raises, one finding for each kind of exception, and a model that cannot be built at all."""
     from weightlint.loading.aftermath import Rest
-    from weightlint.loading.trouble import troubles
 
     prediction = case.prediction
     if isinstance(prediction, str):
@@ -36,8 +35,10 @@ def check(case: Case) -> Iterator[Finding]:
         return
     yield from _unbuilt(prediction)
     yield from _closing(prediction, rest)
-    for trouble in troubles(rest):
-        yield _finding(prediction, trouble)
+    if next(rest.failures(), None) is not None:
+        from weightlint.loading.trouble import troubles
+
+        yield from (_finding(prediction, trouble) for trouble in troubles(rest))
 
 
 def _unbuilt(prediction: Prediction) -> Iterator[Finding]:

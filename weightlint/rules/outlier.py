@@ -1,7 +1,8 @@
 """Numbers that no quantiser writes and no training gives.
 
 Checks: negative scales where the scheme has none (d and dmin of Q4_K and its like, `weight_scale_inv`), magnitudes far beyond
-the other blocks of a tensor, its other values, or the same tensor of the other layers.
+the other blocks of a tensor, its other values, or the same tensor of the other layers; layers whose root mean square is out of
+line with all others (a warning).
 Matters: a flipped exponent bit is finite, so no search for NaN finds it, and one value of 1e30 drowns a layer; 18 values of a few thousand in one
 tensor made OPT-175B talk gibberish (metaseq #122).
 Example: `blk.9.ffn_down_exps.weight: 3 negative scales among its Q4_K blocks, where the quantiser writes none ...`.
@@ -13,10 +14,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level, Place, printable
+from weightlint.finding import Level, Place, counted, printable
 from weightlint.names import fold, patterns
 from weightlint.rule import Need, Rule
 from weightlint.verifying.advice import cure
+from weightlint.verifying.breaks import breaks
 from weightlint.verifying.extremes import extremes
 from weightlint.verifying.place import owner, spot
 
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
     from weightlint.case import Case
     from weightlint.finding import Finding
     from weightlint.probe import Span, Stats
+    from weightlint.verifying.breaks import Break
     from weightlint.verifying.extremes import Extreme
+
+FEW = 6
+"""Layers that are listed one by one."""
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -48,6 +54,10 @@ def check(case: Case) -> Iterator[Finding]:
             families[fold(it.span.name)[0]].append(it)
     for found in families.values():
         yield _extreme(case, found)
+    told |= {(it.file, it.span.name) for found in families.values() for it in found}
+    for off in breaks(case.seen):
+        if not told & {*off.names} and not case.damaged & {*off.names}:
+            yield _out_of_line(case, off)
 
 
 def _is_told(case: Case, file: str, span: Span, stats: Stats) -> bool:
@@ -88,6 +98,28 @@ def _extreme(case: Case, found: Sequence[Extreme]) -> Finding:
         count=len(found),
         cure=cure(case.seen, files),
     )
+
+
+def _out_of_line(case: Case, off: Break) -> Finding:
+    layers = counted(len(off.layers), "layer") if len(off.layers) > FEW else _listed(off.layers)
+    low, high = (f"{factor:.3g}" for factor in off.factors)
+    factor = low if low == high else f"{low} to {high}"
+    names = tuple(patterns(name for _, name in off.names))
+    files = tuple(dict.fromkeys(file for file, _ in off.names))
+    subject = f"{counted(off.families, 'kind')} of weights" if off.whole else printable(names[0])
+    return RULE.finding(
+        f"{layers} {'is' if len(off.layers) == 1 else 'are'} out of line: the root mean square of {subject} is {factor} times "
+        "what the other layers give",
+        level=Level.WARNING,
+        place=Place(tensors=names, files=files),
+        count=len(off.names),
+        cure=cure(case.seen, files),
+    )
+
+
+def _listed(layers: Sequence[int]) -> str:
+    *most, last = map(str, layers)
+    return f"layers {', '.join(most)} and {last}" if most else f"layer {last}"
 
 
 RULE = Rule(

@@ -120,15 +120,19 @@ def _certain(case: Case) -> Iterator[Finding]:
 def _faults(prediction: Prediction, case: Case) -> Iterator[Finding]:
     """Report a known fault where the prediction shows trouble that no finding explains."""
     from weightlint.loading.aftermath import Rest
-    from weightlint.loading.trouble import troubles
 
     rest = Rest(prediction, case.told)
     if rest.is_moot:
         return
     faults = (it for it in prediction.contract.faults if not it.certain)
     fault = next((it for it in faults if prediction.is_met(it)), None)
-    if fault is not None and (trouble := next(troubles(rest), None)):
-        seen = list(troubles(rest))
+    if fault is None:
+        return
+    from weightlint.loading.trouble import troubles
+
+    seen = list(troubles(rest))
+    if seen:
+        trouble = seen[0]
         yield RULE.finding(
             f"{prediction.release.says} has a fault with this sound checkpoint: {fault.says}: {trouble.text} "
             f"on ranks {' '.join(trouble.on_ranks)}",

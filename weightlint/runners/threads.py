@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from weightlint.probe import Option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from weightlint.probe import Job, Probe, Row, Runner
 
@@ -25,9 +26,18 @@ class Threads:
     workers: int | None = None
     name: str = "threads"
     says: str = "threads of this process, one for each core"
+    options: ClassVar[tuple[Option, ...]] = (
+        Option("threads", "N", "Threads; one for each core if not given.", number=True),
+    )
+
+    def configured(self, given: Mapping[str, Any]) -> Runner:
+        """Return this runner with another number of threads."""
+        return replace(self, workers=given.get("threads", self.workers))
 
     def run(self, jobs: Iterable[Job], probe: Probe, told: Callable[[int], None]) -> Iterator[Row]:
         """Yield the row of each job as it is done; where the caller turns away, what runs is stopped."""
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
         stop = Event()
 
         def tell(read: int) -> None:

@@ -44,7 +44,7 @@ class Blocked:
 
     @property
     def squares(self) -> float:
-        """Return the sum of the squares of the sampled scales."""
+        """Return the sum of the squares of the scales that were sampled."""
         self._weigh()
         return self._squares
 
@@ -86,15 +86,14 @@ class Blocked:
         """Note what is wrong and return the magnitudes of what is finite."""
         magnitude = number.magnitude(bits)
         at = self._at(field, offset)
-        bad = magnitude > (number.sign if field.lax else number.largest)
-        if bad.any():
+        bad = magnitude > number.largest
+        if not field.lax:
             infinite = bad & (magnitude == (number.infinity or 0))
             self.wrong.add(NAN, bad & ~infinite, at)
             self.wrong.add(INF, infinite, at)
-            magnitude = np.where(bad, np.zeros((), bits.dtype), magnitude)
         if not (field.signed or number.unsigned):
-            self.wrong.add(NEGATIVE, (bits > number.sign) & ~bad, at)
-        return magnitude
+            self.wrong.add(NEGATIVE, (bits > number.sign) & (~bad | field.lax), at)
+        return np.where(bad, np.zeros((), bits.dtype), magnitude)
 
     def _raise(self, which: int, top: int, peak: int) -> None:
         value = self._numbers[which].value(top)
@@ -112,7 +111,7 @@ class Blocked:
             return
         values = self._numbers[0].values(np.concatenate(self._kept)).astype(np.float64)
         self._kept.clear()
-        self._squares += float(np.dot(values, values))
+        self._squares += float(np.add.reduce(np.square(values)))
         self._sampled += len(values)
         _, exponents = np.frexp(values[values > 0])
         self._exponents += np.bincount(np.clip(exponents - 1, -256, 255) + 256, minlength=512)

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from weightlint.scanning.number import Bytes
     from weightlint.store import Blob
 
-CHUNK = 1 << 18
-"""Bytes of a chunk: it is read, hashed and looked at before it leaves the second cache of a core."""
+CHUNK = 1 << 20
+"""Bytes of a chunk: it is read, hashed and looked at before it leaves the caches, and long beside what Python adds."""
 
 STEP = 1 << 16
-"""Bytes that are left out after one that cannot be read: a disk fails by sectors, a network file system by pages."""
+"""Bytes of a chunk where a longer one could not be read: a disk fails by sectors, a network file system by pages."""
+
+ENDS = "the file ends"
 
 
 class Chunk(NamedTuple):
@@ -37,9 +39,9 @@ def chunks(blob: Blob, job: Job) -> Iterator[Chunk]:
     """Yield the bytes of a job; `data` is overwritten by the next chunk."""
     buffer = np.empty(CHUNK, np.uint8)
     starts = [span.start for span in job.spans]
-    at = job.start
+    at = steps = job.start
     while at < job.stop:
-        end = _end(job, starts, at)
+        end = _end(job, starts, at, STEP if at < steps else CHUNK)
         if end - at > len(buffer):
             buffer = np.empty(end - at, np.uint8)
         try:
@@ -48,18 +50,18 @@ def chunks(blob: Blob, job: Job) -> Iterator[Chunk]:
             # a server that was asked in vain so often has no better bytes further on
             yield Chunk(at, job.stop - at, buffer[:0], error.strerror or str(error))
             return
+        if chunk.why and chunk.why != ENDS and at >= steps:
+            steps = end
+            continue
         yield chunk
-        if not chunk.why:
-            at = end
-        elif len(chunk.data) or "ends" in chunk.why:
+        if chunk.why == ENDS:
             return
-        else:
-            at = min(end, at + STEP)
+        at = end
 
 
-def _end(job: Job, starts: list[int], at: int) -> int:
-    """Return where the chunk that begins at `at` ends: not within a unit, unless one is larger than a chunk."""
-    end = min(at + CHUNK, job.stop)
+def _end(job: Job, starts: list[int], at: int, size: int) -> int:
+    """Return where the chunk of about `size` bytes from `at` on ends: never within a unit."""
+    end = min(at + size, job.stop)
     place = bisect_right(starts, end) - 1
     if place < 0:
         return end
@@ -78,4 +80,4 @@ def _read(blob: Blob, buffer: Bytes, at: int, wanted: int) -> Chunk:
         raise
     except OSError as error:
         return Chunk(at, wanted, view[:0], error.strerror or str(error) or type(error).__name__)
-    return Chunk(at, wanted, view[:got], "" if got == wanted else "the file ends")
+    return Chunk(at, wanted, view[:got], "" if got == wanted else ENDS)

@@ -1,20 +1,29 @@
-"""Watching plain numbers: not finite ones, negative scales, the largest magnitude, a sampled mean square."""
+"""Watching plain numbers: not finite ones, negative scales, the largest magnitude, a sampled mean square.
+
+The quick look takes two maxima of a chunk and copies nothing; only where one of them is not finite is it looked at
+number by number.
+"""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from weightlint.probe import MOST_SQUARES
 from weightlint.scanning.number import SIGNED
 from weightlint.scanning.wrong import INF, NAN, NEGATIVE, Wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from weightlint.probe import Span
     from weightlint.scanning.number import Bits, Bytes, Number
+
+_KEPT = 8
+"""Samples that are kept before they are weighed together; with more, what is allocated for it has to be mapped anew."""
 
 
 class Plain:
@@ -22,10 +31,11 @@ class Plain:
 
     def __init__(self, span: Span, number: Number) -> None:
         self.number = number
-        self.scale = span.scale
+        self.scale = span.scale and not number.unsigned
         self.wrong = Wrong()
-        self.squares, self.sampled = 0.0, 0
         self.median = 0.0
+        self._squares, self._sampled = 0.0, 0
+        self._kept: list[Bits] = []
         self._top, self._peak = 0, span.start
 
     @property
@@ -38,56 +48,87 @@ class Plain:
         """Return the byte in the file at which the largest finite magnitude stands."""
         return self._peak
 
+    @property
+    def squares(self) -> float:
+        """Return the sum of the squares of what was sampled."""
+        self._weigh()
+        return self._squares
+
+    @property
+    def sampled(self) -> int:
+        """Return how many finite numbers were sampled."""
+        self._weigh()
+        return self._sampled
+
     def feed(self, data: Bytes, offset: int) -> None:
         """Look at the next bytes of the tensor, `offset` is that of the first one in the file."""
         bits = self.number.bits(data)
         if not len(bits):
             # the file ends within a number
             return
-        number = self.number
+        number, sign = self.number, self.number.sign
         # np.maximum.reduce is max() without the detour through Python
-        high = int(np.maximum.reduce(bits))
-        low = int(np.maximum.reduce(bits.view(SIGNED[number.width])))
-        if number.unsigned:
-            below, above = high, high
-        else:
-            below, above = high - number.sign if high >= number.sign else 0, max(low, 0)
-        if max(below, above) > number.largest or (number.fnuz and high >= number.sign):
+        top = below = int(np.maximum.reduce(bits))
+        if not number.unsigned:
+            signed = bits.view(SIGNED[number.width])
+            below = max(below - sign, 0)
+            top = max(below, int(np.maximum.reduce(signed)))
+            if number.fnuz and int(np.minimum.reduce(signed)) == -sign:
+                top = sign
+        if top > number.largest:
             self._look_for_nan(bits, offset)
-        elif max(below, above) > self._top:
-            self._raise(bits, offset, max(below, above))
-        if self.scale and below and not number.unsigned:
-            finite = (bits & (number.sign - 1)) <= number.largest
-            self.wrong.add(NEGATIVE, (bits > number.sign) & finite, self._at(offset))
+        elif top > self._top:
+            self._raise(number.magnitude(bits), offset, top)
+        if self.scale and below:
+            self.wrong.add(NEGATIVE, (bits > sign) & ~self._bad(bits), self._at(offset))
 
     def sample(self, data: Bytes) -> None:
-        """Add the squares of a few numbers."""
-        bits = self.number.bits(data)
-        magnitude = self.number.magnitude(bits)
-        values = self.number.values(bits[magnitude <= self.number.largest]).astype(np.float64)
-        # squares of 64-bit numbers may be too large for one; JSON, in which results are kept, has no infinity
+        """Take a few numbers for the mean square."""
+        self._kept.append(self.number.bits(data).copy())
+        if len(self._kept) >= _KEPT:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """Add the squares of what was kept."""
+        if not self._kept:
+            return
+        bits = np.concatenate(self._kept)
+        self._kept.clear()
+        bad = self._bad(bits)
+        values = self.number.values(bits[~bad] if bad.any() else bits).astype(np.float64)
         with np.errstate(over="ignore"):
-            self.squares = min(self.squares + float(np.dot(values, values)), sys.float_info.max)
-        self.sampled += len(values)
+            # np.dot would wake the threads of its library, which then stand in the way of ours
+            squares = float(np.add.reduce(np.square(values)))
+        self._squares = min(self._squares + squares, MOST_SQUARES)
+        self._sampled += len(values)
 
     def _look_for_nan(self, bits: Bits, offset: int) -> None:
         """Count what is not finite, and find the largest of the rest."""
         number = self.number
-        magnitude = number.magnitude(bits)
-        bad = magnitude > number.largest
-        infinite = bad & (magnitude == number.infinity) if number.infinity is not None else np.zeros_like(bad)
-        nan = bad & ~infinite if not number.fnuz else bits == number.sign
-        self.wrong.add(NAN, nan, self._at(offset))
-        self.wrong.add(INF, infinite, self._at(offset))
-        rest = np.where(nan | infinite, 0, magnitude)
-        top = int(rest.max())
+        magnitude, bad = number.magnitude(bits), self._bad(bits)
+        if number.infinity is None:
+            self.wrong.add(NAN, bad, self._at(offset))
+        else:
+            self.wrong.add(NAN, magnitude > number.infinity, self._at(offset))
+            self.wrong.add(INF, magnitude == number.infinity, self._at(offset))
+        rest = magnitude.copy() if number.unsigned else magnitude
+        rest[bad] = 0
+        top = int(np.maximum.reduce(rest))
         if top > self._top:
-            self._top, self._peak = top, offset + int(rest.argmax()) * number.width
+            self._raise(rest, offset, top)
+
+    def _bad(self, bits: Bits) -> NDArray[np.bool_]:
+        """Tell which numbers are not finite."""
+        bad: NDArray[np.bool_] = (
+            bits == self.number.sign
+            if self.number.fnuz
+            else self.number.magnitude(bits) > self.number.largest
+        )
+        return bad
 
     def _at(self, offset: int) -> Callable[[int], int]:
         return lambda place: offset + place * self.number.width
 
-    def _raise(self, bits: Bits, offset: int, top: int) -> None:
+    def _raise(self, magnitude: Bits, offset: int, top: int) -> None:
         self._top = top
-        magnitude = self.number.magnitude(bits)
         self._peak = offset + int((magnitude == top).argmax()) * self.number.width

@@ -40,7 +40,9 @@ class Scan:
         except OSError as error:
             why = error.strerror or str(error)
             lost = ((job.start, job.stop - job.start, 0, why),)
-            return Row(key=job.key, version="", read=0, seconds=time.perf_counter() - began, errors=lost)
+            nothing = (Stats(),) * len(job.spans)
+            spent, here = time.perf_counter() - began, platform.node()
+            return Row(key=job.key, version="", read=0, seconds=spent, stats=nothing, errors=lost, node=here)
 
 
 def _pass(blob: Blob, job: Job, told: Callable[[int], None], began: float) -> Row:

@@ -28,10 +28,11 @@ class Wrong:
 
     def add(self, what: str, mask: NDArray[np.bool_], at: Callable[[int], int]) -> None:
         """Note the wrong ones of some values; `at` gives the byte in the file of each."""
-        places = np.flatnonzero(mask)
-        if not len(places):
+        count = int(np.count_nonzero(mask))
+        if not count:
             return
         known = self.counts.get(what, 0)
-        self.counts[what] = known + len(places)
-        room = max(0, MAX_SPOTS - known)
-        self.spots += [Spot(what, at(int(place))) for place in places[:room]]
+        self.counts[what] = known + count
+        if known < MAX_SPOTS:
+            places = np.flatnonzero(mask)[: MAX_SPOTS - known]
+            self.spots += [Spot(what, at(int(place))) for place in places]

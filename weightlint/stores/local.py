@@ -76,6 +76,10 @@ class LocalStore:
     root: Path
     at_once: int = 1
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Return what another process needs, which may be in another folder."""
+        return LocalStore, (self.root.absolute(),)
+
     @property
     def name(self) -> str:
         """Return the folder as the user gave it."""

@@ -64,4 +64,4 @@ def bytes_of(digest: Digest, spans: Sequence[Span], size: int) -> tuple[int, int
 
 def of_file(tally: Tally, file: str) -> Iterator[tuple[Job, Row]]:
     """Yield the jobs of one file that are done."""
-    return ((job, row) for job, row in tally.entries() if job.file == file)
+    return ((job, tally.rows[job.key]) for job in tally.files.get(file, ()) if job.key in tally.rows)

@@ -81,7 +81,7 @@ def _alike(tally: Tally, *, whole: bool) -> Iterator[Sequence[Part]]:
             size = (span.stop - span.start) // span.slices
             seen = stats.prints if whole else stats.samples
             for which, digest in enumerate(seen) if size >= MIN_BYTES else ():
-                if not stats.samples[which]:
+                if which >= len(stats.samples) or not stats.samples[which]:
                     continue
                 place = (*coord, which) if span.slices > 1 else coord
                 groups[template, size, digest].append(Part(template, place, span.name, job.file))

@@ -63,6 +63,14 @@ def dead(job: Job, row: Row) -> Iterator[Dead]:
             yield Dead(job.file, start, stop, (*whole, *parts), len(whole), stop == job.size)
 
 
+def zero_scales(job: Job, row: Row) -> Iterator[Span]:
+    """Yield the scales of which every number is zero; they are too small to make a run of zeros."""
+    for span, stats in zip(job.spans, row.stats, strict=True):
+        small = span.stop - span.start < PAGE
+        if span.scale and small and stats.sampled and not stats.absmax and not stats.counts:
+            yield span
+
+
 def _may_not_be_zero(span: Span) -> bool:
     known = dtype.find(span.dtype or "")
     numbers = known is None or known.kind in {"float", "quant"} or "weight" in span.name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from sys import float_info
 from typing import TYPE_CHECKING
 
 from weightlint.names import expand, fold, natural
@@ -32,7 +31,7 @@ class _Cell:
 
     def add(self, stats: Stats) -> None:
         self.absmax = max(self.absmax, stats.absmax)
-        self.squares = min(self.squares + stats.squares, float_info.max)
+        self.squares += stats.squares
         self.sampled += stats.sampled
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from weightlint.errors import UsageError
 from weightlint.scanning.scan import Scan
+from weightlint.store import alike
 from weightlint.verifying.copies import suspects
 
 if TYPE_CHECKING:
@@ -38,13 +41,14 @@ def known(tally: Tally, rows: Iterable[Row], store: Store) -> Tally:
         if job is None or row.errors or not row.version:
             continue
         if job.file not in versions:
-            versions[job.file] = _version(store, job.file)
+            versions[job.file] = version_of(store, job.file)
         if versions[job.file] == row.version:
             kept[row.key] = row
     return replace(tally, rows=kept)
 
 
-def _version(store: Store, file: str) -> str:
+def version_of(store: Store, file: str) -> str:
+    """Return the version of a file, "" where it cannot be opened."""
     try:
         with store.open(file) as blob:
             return blob.version
@@ -61,9 +65,10 @@ def run(tally: Tally, jobs: Iterable[Job], runner: Runner, store: Store, ears: E
     left = [job for job in jobs if job.key not in rows]
     ears.begun(sum(job.stop - job.start for job in left))
     saved = time.monotonic()
+    versions: dict[str, str] = {}
     try:
         for row in runner.run(left, probe, ears.read):
-            rows[row.key] = row
+            rows[row.key] = _adopted(row, tally.jobs[row.key].file, store, versions)
             if time.monotonic() - saved > EVERY:
                 ears.saved(replace(tally, rows=rows))
                 saved = time.monotonic()
@@ -71,10 +76,32 @@ def run(tally: Tally, jobs: Iterable[Job], runner: Runner, store: Store, ears: E
         return replace(tally, rows=rows), False
     finally:
         ears.saved(replace(tally, rows=rows))
-    return _confirmed(replace(tally, rows=rows), probe), True
+    return confirmed(replace(tally, rows=rows), probe), True
 
 
-def _confirmed(tally: Tally, probe: Probe) -> Tally:
+def _adopted(row: Row, file: str, store: Store, versions: dict[str, str]) -> Row:
+    """Return a row from another machine with the version that its file has here.
+
+    Raises:
+        UsageError: what lies under this path is another file on that machine, or none.
+    """
+    if row.node in {"", platform.node()}:
+        return row
+    if file not in versions:
+        versions[file] = version_of(store, file)
+    here = versions[file]
+    seen, *changed = row.version.partition(" ")
+    if not here or alike(seen, here):
+        return replace(row, version="".join((here or seen, *changed)))
+    why = "it has another size or date" if seen else f"it cannot be opened: {row.errors[0][3]}"
+    message = (
+        f"node {row.node} does not see the {file} that is here: {why}; give a path that all nodes share, "
+        "or let each look at its own copy with --every-node"
+    )
+    raise UsageError(message)
+
+
+def confirmed(tally: Tally, probe: Probe) -> Tally:
     """Read again the tensors whose samples are equal, and keep the hashes of all their bytes."""
     rows = dict(tally.rows)
     for job in suspects(tally):

@@ -12,11 +12,12 @@ from weightlint.checkpoint import collector_off
 from weightlint.errors import UsageError
 from weightlint.target import open_target
 from weightlint.verifying import manifest as manifests
-from weightlint.verifying import tally as tallies
+from weightlint.verifying import stored
 from weightlint.verifying.jobs import Wanted, files_of, jobs
 from weightlint.verifying.remarks import remarks
 from weightlint.verifying.run import Ears, known, run
 from weightlint.verifying.tally import Tally
+from weightlint.verifying.tally import part as part_of
 from weightlint.verifying.truths import Truths, gather
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ class Session:
         self._store = store
         self._keep = keep
 
+    @property
+    def mine(self) -> list[Job]:
+        """Return the jobs of the parts that were asked for."""
+        jobs = self.tally.jobs.values()
+        return [job for number, of in self.tally.parts for job in part_of(jobs, number, of)]
+
     def read(self, wanted: Iterable[Job], runner: Runner | None, ears: Ears | None) -> bool:
         """Do these jobs and keep what was seen; return whether all were done."""
         from weightlint.runners.threads import RUNNER
@@ -48,13 +55,40 @@ class Session:
         self._save(self.tally)
         return whole
 
+    def read_everywhere(self, target: str, runner: Runner | None, ears: Ears | None) -> bool:
+        """Do all jobs on the own copy of every machine; return whether all were done.
+
+        Raises:
+            UsageError: there are no other machines, no copies, or results of an earlier run, which say nothing of copies.
+        """
+        from weightlint.probe import Widespread
+        from weightlint.verifying import nodes
+
+        if self._keep is not None:
+            message = (
+                "copies of several machines are compared anew each time: leave out what an earlier run kept"
+            )
+            raise UsageError(message)
+        if not isinstance(runner, Widespread):
+            message = (
+                "this runner reaches no other machine, so there are no copies to compare: take --runner ray"
+            )
+            raise UsageError(message)
+        if self._store.real() is None:
+            message = f"{target} lies in one place for all; copies on the disks of machines are compared, so give a folder of theirs"
+            raise UsageError(message)
+        probe = nodes.own_copy(target, Path(self._store.name))
+        tally = replace(self.tally, target=target)
+        self.tally, whole = nodes.read(tally, runner, probe, ears or Ears())
+        return whole
+
     def _save(self, tally: Tally) -> None:
         """Write a tally whole or not at all."""
         if self._keep is None:
             return
         half = self._keep.with_name(f"{self._keep.name}.half")
         try:
-            half.write_text(tallies.text(tally, program=__version__), encoding="ascii")
+            half.write_text(stored.text(tally, program=__version__), encoding="ascii")
             half.replace(self._keep)
         except OSError as error:
             message = f"cannot keep results in {self._keep}: {error.strerror}"
@@ -70,10 +104,13 @@ def begin(
     prints: bool = False,
     resume: str | None = None,
     leave_out: str | None = None,
+    part: tuple[int, int] | None = None,
+    compare: bool = False,
 ) -> Session:
     """Work out what is to be read of a checkpoint.
 
-    `leave_out` is a file that is about to be written. Raises:
+    `leave_out` is a file that is about to be written, `part` the number and count of one that is to be read alone;
+    `compare` asks for hashes of tensors beside all else. Raises:
         UsageError: there is nothing to read, or what is given cannot be used.
     """
     with collector_off():
@@ -88,7 +125,7 @@ def begin(
     )
     wanted = Wanted(
         values=values,
-        prints=prints or listed is not None,
+        prints=prints or compare or listed is not None,
         sha256=prints,
         digests=truths.digests,
         manifest=listed,
@@ -104,10 +141,11 @@ def begin(
         jobs={job.key: job for job in found},
         digests=tuple(digest for file in truths.digests.values() for digest in file),
         notes=_notes(truths, listed, len(files_of(checkpoint, wanted))),
+        parts=(part,) if part else (),
     )
     keep = Path(resume) if resume else None
     if keep is not None and keep.exists():
-        tally = known(tally, tallies.read(keep).rows.values(), store)
+        tally = known(tally, stored.read(keep).rows.values(), store)
     return Session(checkpoint, store, tally, keep)
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from weightlint import __version__
 from weightlint.case import Case
 from weightlint.checkpoint import Checkpoint
-from weightlint.finding import Facts, Report
+from weightlint.finding import Facts, Report, counted, printable
 from weightlint.index import Fault, FaultKind
 from weightlint.verdict import judge
 from weightlint.verifying.health import profile
+from weightlint.verifying.nodes import splits, without
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,8 @@ def report(
 ) -> Report:
     """Judge what was seen; without a checkpoint, by the tally alone."""
     files = checkpoint or Checkpoint(target=tally.target)
-    lost = tuple(fault for job, row in tally.entries() for fault in _faults(job, row))
+    several = len({row.node for row in tally.rows.values()}) > 1
+    lost = tuple(fault for job, row in tally.entries() for fault in _faults(job, row, named=several))
     case = Case(replace(files, faults=(*files.faults, *lost)), running=running, tally=tally)
     beside = [Case(other) for other in files.others]
     findings, skips = judge([case, *beside], select or RULES, ignore)
@@ -47,7 +49,7 @@ def report(
         skips=tuple(skip for skip in skips if skip.code.startswith(RULES)),
         facts=_facts(tally, seconds, complete=whole, arch=arch),
         version=__version__,
-        notes=(*_interrupted(tally), *tally.notes),
+        notes=(*_interrupted(tally), *_agreed(tally), *tally.notes),
         profile=profile(tally, findings),
     )
 
@@ -75,8 +77,25 @@ def _interrupted(tally: Tally) -> Iterator[str]:
         yield f"not all was read: {len(left):,} of {len(files):,} files are left, {size:,} bytes"
 
 
-def _faults(job: Job, row: Row) -> Iterator[Fault]:
-    """Say what could not be read of a job, in one fault."""
+def _agreed(tally: Tally) -> Iterator[str]:
+    """Say of how many machines the copies are equal, if all are."""
+    if tally.by_node:
+        lacking = {*without(tally)}
+        holders = [node for node in tally.by_node if node not in lacking]
+        equal = all(len(split.groups) == 1 for split in splits(tally))
+        if equal and holders and not tally.pending:
+            same = "holds a copy" if len(holders) == 1 else "hold the same bytes"
+            yield f"{counted(len(holders), 'node')} {same}: {_named(holders)}"
+
+
+def _named(nodes: Sequence[str]) -> str:
+    more = f" and {len(nodes) - 8:,} more" if len(nodes) > 8 else ""
+    return printable(", ".join(nodes[:8])) + more
+
+
+def _faults(job: Job, row: Row, *, named: bool) -> Iterator[Fault]:
+    """Say what could not be read of a job, in one fault; `named` asks for the machine that met it."""
+    where = f" on node {row.node}" if named and row.node else ""
     if row.errors:
         offset, _, _, why = row.errors[0]
         lost = sum(wanted - got for _, wanted, got, _ in row.errors)
@@ -85,7 +104,7 @@ def _faults(job: Job, row: Row) -> Iterator[Fault]:
         yield Fault(
             kind=FaultKind.TORN if ends else FaultKind.UNREADABLE,
             file=job.file,
-            message=f"{job.file} cannot be read at byte {offset:,}: {why}; {lost:,} bytes are lost",
+            message=f"{job.file} cannot be read at byte {offset:,}{where}: {why}; {lost:,} bytes are lost",
             tensors=tuple(hit[:1]) if not ends else tuple(hit),
             cure="see that nothing writes to it, and verify again"
             if ends
