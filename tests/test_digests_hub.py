@@ -26,6 +26,9 @@ pytest.importorskip("huggingface_hub", "2.0", reason="its code writes the caches
 
 FIRST, SECOND = sorted(shards(2))
 FILES = {**shards(2), "config.json": b'{"architectures": []}\n', "folder/notes.json": b"{}\n"}
+LATER = 4e9
+"""A time after every file of a test was written, in seconds since 1970."""
+
 CACHE = "blob names of the Hugging Face cache"
 NOTES = "the download notes in .cache/huggingface"
 TREE = f"the tree listing of commit {COMMIT[:12]}"

@@ -44,6 +44,11 @@ HEAVY = {
     "ray",
     "transformers",
     "matplotlib",
+    "aiohttp",
+    "gcsfs",
+    "huggingface_hub",
+    "s3fs",
+    "yarl",
 }
 LONG = {
     "expected.py": "slots, layouts and what all rewrites share",

@@ -45,6 +45,6 @@ def read_file(store: Store, name: str) -> ConfigFile:
                 return ConfigFile(blob.read(0, blob.size), name)
             message = f"{name} has {blob.size:,} bytes, the limit is {MAX_CONFIG:,}"
     except OSError as error:
-        message = f"{name} cannot be read: {error.strerror}"
+        message = f"{name} cannot be read: {error.strerror or error}"
     fault = Fault(kind=FaultKind.UNREADABLE, file=name, message=message, cure=AGAIN)
     return ConfigFile(None, name, (fault,))

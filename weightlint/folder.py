@@ -82,6 +82,8 @@ def open_folder(store: Store, *, target: str, wanted: str | None = None) -> Chec
     if main and (wanted or format_of_map(main) is None) and not _any_there(store, files):
         return _names_only(target, store, main, faults, config)
     _refuse_nothing(target, names, files, faults)
+    if main and store.at_once > 1:
+        store.expect(weight_map.headers(main.entries))
     found = _read_models(store, models, form, present, target=target)
     return replace(
         found,

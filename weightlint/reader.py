@@ -1,4 +1,4 @@
-"""Read the headers of files one after the other; what the system refuses becomes a fault.
+"""Read the headers of files; what the system or a server refuses becomes a fault.
 
 Knows nothing of which files belong to a checkpoint.
 """
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from weightlint.index import Header
     from weightlint.store import Store
 
+_RETRY = "try again later; if it stays so, tell who runs the server, or download the file and check it here"
+
 
 class Reader:
-    """Reads headers one after the other and remembers what went wrong."""
+    """Reads headers, as many at once as the store likes, and remembers what went wrong."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -32,25 +34,37 @@ class Reader:
     def read_all(self, files: Sequence[str]) -> Index:
         """Read the headers of these files, in natural order."""
         index = Index()
-        for path in sorted(files, key=natural):
-            header = self._read(path)
-            if header is not None:
-                index.add(path, header)
-                self.faults += self._with_link(path, header.faults)
+        paths = sorted(files, key=natural)
+        for path, header in zip(paths, self._headers(paths), strict=True):
+            match header:
+                case None:
+                    self.absent.append(path)
+                case Fault():
+                    self.faults.append(header)
+                case _:
+                    index.add(path, header)
+                    self.faults += self._with_link(path, header.faults)
         return index
 
-    def _read(self, path: str) -> Header | None:
+    def _headers(self, paths: Sequence[str]) -> Iterator[Header | Fault | None]:
+        width = min(self.store.at_once, len(paths))
+        if width <= 1:
+            yield from map(self._read, paths)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(width) as pool:
+            yield from pool.map(self._read, paths)
+
+    def _read(self, path: str) -> Header | Fault | None:
+        """Return the header of a file, why it cannot be read, or None where it is absent."""
         try:
             with self.store.open(path) as blob:
                 return self._format(path).read(blob, path)
         except FileNotFoundError:
-            if not self.store.link(path) and not self._is_link(path):
-                self.absent.append(path)
-                return None
-            self.faults.append(_dangling(path))
+            return _dangling(path) if self.store.link(path) or self._is_link(path) else None
         except OSError as error:
-            self.faults.append(unreadable(self.store, path, error))
-        return None
+            return unreadable(self.store, path, error)
 
     def _format(self, path: str) -> Format:
         """Return the format of a file; one of an unknown name is read as safetensors, which names what it is."""
@@ -77,7 +91,9 @@ def unreadable(store: Store, path: str, error: OSError) -> Fault:
         kind=FaultKind.UNREADABLE,
         file=path,
         message=f"{path}{where} cannot be read: {error.strerror or error}",
-        cure="make it a readable file, or download it again",
+        cure=_RETRY
+        if isinstance(error, ConnectionError)
+        else "make it a readable file, or download it again",
         lost=True,
     )
 

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from weightlint.drawer import Drawer
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -25,6 +27,13 @@ class Blob(Protocol):
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes [start, stop); fewer when the file ends before."""
+
+    def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Hear which bytes [start, stop) will be read next: where reading means waiting, they are fetched together.
+
+        Raises:
+            OSError: the bytes cannot be had.
+        """
 
     @property
     def version(self) -> str:
@@ -45,6 +54,10 @@ class Store(Protocol):
     def name(self) -> str:
         """Return what the user calls this place."""
 
+    @property
+    def at_once(self) -> int:
+        """Return how many files are best read at the same time: 1 where nothing is waited for."""
+
     def names(self, folder: str = "") -> list[str]:
         """Return the file names in one folder (not below it), sorted; [] if there is no folder."""
 
@@ -58,12 +71,34 @@ class Store(Protocol):
             OSError: absent, no permission, or not a regular file.
         """
 
+    def expect(self, headers: Mapping[str, int]) -> None:
+        """Hear about how many bytes the headers of files have, before they are read."""
+
     def link(self, path: str) -> str | None:
         """Return where a symbolic link leads, if it leads outside this store."""
 
     def real(self, path: str = "") -> Path | None:
         """Return where a file lies in the file system once all links are followed, None if it is not in one."""
 
+
+class Opener(Protocol):
+    """A file of the drawer `stores/`: it opens addresses of some schemes."""
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Return the schemes in lower case, without `://`."""
+
+    def open(self, target: str) -> tuple[Store, str]:
+        """Return the folder that an address is of, and the name of the file in it, "" where the folder is meant.
+
+        Raises:
+            OSError: it cannot be read.
+            UsageError: it is not there, or is no address.
+            ImportError: a package is not installed.
+        """
+
+
+STORES: Drawer[Opener] = Drawer("stores", "STORE")
 
 _LOCAL = re.compile(r"(\d+)-(\d+)\d{9}-\d+-\d+")
 """A local version: size, nanoseconds, device, inode."""
@@ -93,6 +128,9 @@ class MemoryBlob:
         """Return the bytes [start, stop)."""
         return self.data[start:stop]
 
+    def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: all bytes are there."""
+
     @property
     def version(self) -> str:
         """Return "": what is in memory has no date."""
@@ -111,6 +149,7 @@ class MemoryStore:
 
     files: Mapping[str, bytes]
     name: str = "memory"
+    at_once: int = 1
 
     def names(self, folder: str = "") -> list[str]:
         """Return the file names in one folder."""
@@ -128,6 +167,9 @@ class MemoryStore:
         if path not in self.files:
             raise FileNotFoundError(2, "No such file", path)
         yield MemoryBlob(self.files[path])
+
+    def expect(self, headers: Mapping[str, int]) -> None:
+        """Do nothing: all bytes are there."""
 
     def link(self, path: str) -> str | None:
         """Return None: memory has no links."""

@@ -50,7 +50,7 @@ def check(
 ) -> Report:
     """Check one checkpoint and return the report.
 
-    `target` is a folder, a tensor file, an index file or a snapshot. `dialect` is the spelling that the
+    `target` is a folder, a tensor file, an index file or a snapshot, or the address of one. `dialect` is the spelling that the
     names are to have. `select` and `ignore` are rule names or prefixes of codes. `dtype` and `device` say
     how the model is to be run, `loader` (`vllm@0.8.4`) what is to read it, `contract` a file that stands in for what is
     built in of that loader, `plan` (`tp=8,pp=3`) how it is spread over processes, `gpu` (`h100`) or `gpu_memory` (`80GiB`) what each of them has.

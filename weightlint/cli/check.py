@@ -104,7 +104,8 @@ def check(
 ) -> int:
     """Tell whether a checkpoint will load.
 
-    PATH is a folder, a tensor file, an index file or a snapshot. Only headers are read.
+    PATH is a folder, a tensor file, an index file or a snapshot, or the address of one (hf://org/model, s3://,
+    gs://, https://). Only headers are read.
     """
     from weightlint import api
     from weightlint.cli._choices import selectors

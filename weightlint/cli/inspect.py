@@ -23,7 +23,8 @@ MAX_VALUE = 100
 def inspect(target: str, *, config: str | None, as_json: bool) -> int:
     """List the tensor families of a checkpoint: counts, dtypes, shapes, bytes.
 
-    PATH is a folder, a tensor file, an index file or a snapshot. Of a GGUF file the key-values are
+    PATH is a folder, a tensor file, an index file or a snapshot, or the address of one (hf://org/model, s3://,
+    gs://, https://). Of a GGUF file the key-values are
     listed too, shapes are ggml's, innermost first, and bits are those of one element. Nothing is
     judged.
     """

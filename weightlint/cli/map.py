@@ -41,7 +41,8 @@ Exit codes:
 def load_map(target: str, *, loader: str | None, form: str, output: str | None, **given: Any) -> int:
     """Print which parameter each tensor fills on each rank, and what is skipped, refused or left unwritten.
 
-    PATH is a folder, a tensor file, an index file or a snapshot. Nothing is loaded; the framework need not be
+    PATH is a folder, a tensor file, an index file or a snapshot, or the address of one (hf://org/model, s3://,
+    gs://, https://). Nothing is loaded; the framework need not be
     installed.
     """
     from weightlint import api

@@ -42,7 +42,8 @@ def plan(
 ) -> int:
     """List every (tp, pp, ep) for a number of GPUs: legal or why not, weights per rank, room for the cache.
 
-    PATH is a folder, a tensor file, an index file or a snapshot. Weights are those of the heaviest rank, as
+    PATH is a folder, a tensor file, an index file or a snapshot, or the address of one (hf://org/model, s3://,
+    gs://, https://). Weights are those of the heaviest rank, as
     they are stored. Without --loader, plain arithmetic decides.
     """
     from weightlint import api

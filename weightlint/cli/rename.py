@@ -58,7 +58,8 @@ def rename(
 ) -> int:
     """Print which tensors become which in another spelling, and how.
 
-    PATH is a folder, a tensor file, an index file or a snapshot. No bytes are moved.
+    PATH is a folder, a tensor file, an index file or a snapshot, or the address of one (hf://org/model, s3://,
+    gs://, https://). No bytes are moved.
     """
     from weightlint import api
     from weightlint.errors import UsageError

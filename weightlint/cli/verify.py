@@ -79,7 +79,8 @@ def verify(
 ) -> int:
     """Tell whether the bytes of a checkpoint are right.
 
-    PATH is a folder or a tensor file. Every byte is read once: hashes are compared, numbers looked at.
+    PATH is a folder or a tensor file, or the address of one (hf://org/model, s3://, gs://, https://).
+    Every byte is read once: hashes are compared, numbers looked at.
     """
     from weightlint.cli._progress import ears
     from weightlint.errors import UsageError

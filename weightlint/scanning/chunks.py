@@ -44,7 +44,12 @@ def chunks(blob: Blob, job: Job) -> Iterator[Chunk]:
         end = _end(job, starts, at, STEP if at < steps else CHUNK)
         if end - at > len(buffer):
             buffer = np.empty(end - at, np.uint8)
-        chunk = _read(blob, buffer, at, end - at)
+        try:
+            chunk = _read(blob, buffer, at, end - at)
+        except ConnectionError as error:
+            # a server that was asked in vain so often has no better bytes further on
+            yield Chunk(at, job.stop - at, buffer[:0], error.strerror or str(error))
+            return
         if chunk.why and chunk.why != ENDS and at >= steps:
             steps = end
             continue
@@ -71,6 +76,8 @@ def _read(blob: Blob, buffer: Bytes, at: int, wanted: int) -> Chunk:
     view = buffer[:wanted]
     try:
         got = blob.read_into(view.data, at)
+    except ConnectionError:
+        raise
     except OSError as error:
         return Chunk(at, wanted, view[:0], error.strerror or str(error) or type(error).__name__)
     return Chunk(at, wanted, view[:got], "" if got == wanted else ENDS)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 from weightlint.hub_layout import hops
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from weightlint.store import Opener, Store
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _KINDS = {
@@ -49,6 +51,9 @@ class LocalBlob:
             start += len(part)
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
+    def prepare(self, spans: Iterable[tuple[int, int]]) -> None:
+        """Do nothing: a disk is read when it is asked."""
+
     @property
     def version(self) -> str:
         """Return size, time of the last change in nanoseconds, device and inode."""
@@ -71,6 +76,7 @@ class LocalStore:
     """A folder of the file system."""
 
     root: Path
+    at_once: int = 1
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return what another process needs, which may be in another folder."""
@@ -118,6 +124,9 @@ class LocalStore:
         finally:
             os.close(descriptor)
 
+    def expect(self, headers: Mapping[str, int]) -> None:
+        """Do nothing: a disk is read when it is asked."""
+
     def link(self, path: str) -> str | None:
         """Return where a link leads, if outside the folder and not into a Hugging Face cache."""
         full = self.root / path
@@ -146,4 +155,26 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-STORE = LocalStore
+def local_path(target: str) -> Path:
+    """Return the path that a target means: a plain one, or behind file://."""
+    if not target.lower().startswith("file://"):
+        return Path(target)
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    return Path(url2pathname(urlsplit(target).path))
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """What opens file://; a plain path is one."""
+
+    schemes: tuple[str, ...] = ("file",)
+
+    def open(self, target: str) -> tuple[Store, str]:
+        """Return the folder, and the name of the file where the target is one."""
+        path = local_path(target)
+        return (LocalStore(path), "") if path.is_dir() else (LocalStore(path.parent), path.name)
+
+
+STORE: Opener = Folders()

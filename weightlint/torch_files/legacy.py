@@ -108,6 +108,7 @@ class _Places:
         self, blob: Blob, path: str, keys: Sequence[object], sizes: Mapping[str, tuple[int, int]]
     ) -> Iterator[Fault]:
         """Place the storages in the order of their keys, and compare each count with what the pickle says."""
+        blob.prepare(self._counts(keys, sizes))
         for key in keys:
             if type(key) is not str or key not in sizes:
                 yield malformed(path, "lists a storage that its pickle does not name", lost=True)
@@ -122,3 +123,14 @@ class _Places:
             self.end += 8 + size
         if self.end < blob.size:
             yield odd(path, f"has {blob.size - self.end:,} bytes after its last storage")
+
+    def _counts(
+        self, keys: Sequence[object], sizes: Mapping[str, tuple[int, int]]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield where the count before each storage stands, as far as the pickle tells."""
+        at = self.end
+        for key in keys:
+            if type(key) is not str or key not in sizes:
+                return
+            yield at, at + 8
+            at += 8 + sizes[key][0]

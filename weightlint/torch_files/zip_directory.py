@@ -85,6 +85,7 @@ def read_archive(blob: Blob) -> Archive:
     end = find_end(blob)
     entries = _entries(blob, end)
     _refuse_twins(entries)
+    blob.prepare((entry.at, entry.at + _LOCAL.size + len(entry.name)) for entry in entries)
     records = [_record(blob, entry, end.at) for entry in entries]
     _refuse_overlap(entries, records)
     return Archive({record.name: record for record in records}, blob.size - end.archive_end)

@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 
 from weightlint.errors import UsageError
+from weightlint.remote.address import scheme_of, shown
 
 
 def place(target: str) -> Path:
-    """Return the file that keeps the results of a target: below XDG_CACHE_HOME, named by a hash of the target's path.
+    """Return the file that keeps the results of a target: below XDG_CACHE_HOME, named by a hash of the target's path or address.
 
     Raises:
         UsageError: there is no folder for it.
@@ -23,5 +24,5 @@ def place(target: str) -> Path:
         why = getattr(error, "strerror", None) or error
         message = f"--cache has no place to keep results ({why}); give a file with --resume"
         raise UsageError(message) from error
-    known = target if "://" in target else os.path.realpath(target)
+    known = os.path.realpath(target) if scheme_of(target) is None else shown(target)
     return folder / f"verify-{hashlib.sha256(known.encode(errors='surrogateescape')).hexdigest()[:32]}.json"

@@ -129,7 +129,7 @@ def begin(
         wanted = replace(wanted, digests=beside)
     found = jobs(checkpoint, wanted)
     tally = Tally(
-        target=target,
+        target=checkpoint.target,
         jobs={job.key: job for job in found},
         digests=(
             *(digest for file in truths.digests.values() for digest in file),
@@ -149,9 +149,7 @@ def _opened(target: str) -> tuple[Checkpoint, Store]:
         checkpoint = open_target(target)
     store = checkpoint.store
     if store is None or checkpoint.names_only or checkpoint.format == "snapshot":
-        message = (
-            f"{target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
-        )
+        message = f"{checkpoint.target} has no bytes to verify, only what headers said; give the folder of the checkpoint"
         raise UsageError(message)
     return checkpoint, store
 

@@ -108,7 +108,7 @@ def _faults(job: Job, row: Row, *, named: bool) -> Iterator[Fault]:
             tensors=tuple(hit[:1]) if not ends else tuple(hit),
             cure="see that nothing writes to it, and verify again"
             if ends
-            else "look at the disk or the network file system (dmesg), copy or download the file again",
+            else "look at the disk (dmesg), the network file system or the server, copy or download the file again",
         )
     elif row.was_changed:
         yield Fault(
