@@ -118,6 +118,10 @@ STEMS = {"safetensors": ("model", ".safetensors"), "torch": ("pytorch_model", ".
 WRITERS = {"safetensors": table, "torch": torch_table}
 
 
+PREFERRED = ("BF16", "F32", "F8_E4M3", "F16", "I32", "U32", "I64", "U8", "I8", "I16", "F8_E8M0")
+"""The type of a tensor, the first of these that its slot allows."""
+
+
 def expected_of(arch: str, config: dict[str, Any]) -> Expected:
     """Expand a schema and let the declared quant rewrite it."""
     expected = expand(schema.load(arch), Config(config))
@@ -140,7 +144,7 @@ def toy(arch: str, config: dict[str, Any], *, shards: int = 3, fused: bool = Fal
     tensors = [
         Tensor(
             name,
-            min(slot.dtypes, key=("BF16", "F32", "F8_E4M3", "F16", "F8_E8M0").index),
+            min(slot.dtypes, key=PREFERRED.index),
             slot.shape,
             1 + at * shards // len(flat),
         )

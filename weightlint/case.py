@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from weightlint.plan import Plan
     from weightlint.quant import Quant
     from weightlint.ranking.lapse import Lapse
+    from weightlint.recognising import Recognised
     from weightlint.refit import Refit
     from weightlint.schema import Schema
+    from weightlint.scheme import Scheme
     from weightlint.spelling import Spelling
     from weightlint.spread import Spread
     from weightlint.verifying.tally import Tally
@@ -54,7 +56,8 @@ class Loss(TypedDict):
 class Case:
     """One checkpoint under check, with what it should be.
 
-    `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
+    `quant` is what the config declares, `recognised` what the tensors are where that is something else, `scheme` the one that
+    holds. `plain` is the expectation of schema and quant in the schema's own names; `joined` that of the
     files' spelling, `wanted` the dialect that the user asks for. `loader` is the framework that is to read it,
     `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
@@ -68,6 +71,8 @@ class Case:
     arch: str | None = None
     schema: Schema | None = None
     quant: Quant | None = None
+    scheme: Scheme | None = None
+    recognised: Recognised | None = None
     plain: Expected | None = None
     spelling: Spelling | None = None
     wanted: str | None = None

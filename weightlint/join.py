@@ -75,6 +75,7 @@ def settle(index: Index, expected: Expected, layout: Layout) -> Expected:
     heads = {
         coord[:1]
         for slot in layout.slots
+        if not layout.marks or slot.pattern in layout.marks
         for coord, name in zip(slot.coords(), slot.names(), strict=True)
         if name in index.rows
     }
@@ -120,6 +121,8 @@ def has_shape(slot: Slot, kind: Kind) -> bool:
     """Tell whether a slot allows this shape; an unknown one is allowed."""
     if kind.shape is None or slot.opaque or kind.shape == slot.shape or _padded(slot, kind.shape):
         return True
+    if slot.ones:
+        return [size for size in kind.shape if size != 1] == [size for size in slot.shape if size != 1]
     return slot.outer_ones and _without_outer_ones(kind.shape) == _without_outer_ones(slot.shape)
 
 

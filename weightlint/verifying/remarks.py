@@ -20,9 +20,9 @@ def remarks(truths: Truths) -> Iterator[str]:
     """Yield what a reader of the report must know of its sources: revisions mixed, disputes, files not there."""
     commits = truths.commits()
     if len(commits) > 1:
-        (main, most), (other, few), *_ = commits.items()
+        (main, most), (second, few), *_ = commits.items()
         yield (
-            f"the files are of {len(commits)} revisions: {len(most):,} of {main[:12]}, {_listed(few)} of {other[:12]}; "
+            f"the files are of {len(commits)} revisions: {len(most):,} of {main[:12]}, {_listed(few)} of {second[:12]}; "
             "together they may be no model that was ever published"
         )
     for one, other in truths.disputes():

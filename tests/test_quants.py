@@ -1,0 +1,173 @@
+"""Each scheme of `quants/`: a sound checkpoint is silent, one part dropped, misshapen, of another type or misdeclared is told once.
+
+`quants/NAME.toml` has a config and table of each scheme, `wrong` changes of the table that contradict the tensors, and `excluded` a change
+that leaves `model.layers.1.self_attn.o_proj` plain.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from toy import Tensor, Toy, config, expected_of, toy
+
+from weightlint import check
+from weightlint.expected import Presence
+from weightlint.form import named
+
+if TYPE_CHECKING:
+    from weightlint.expected import Slot
+    from weightlint.finding import Finding, Report
+
+FOLDER = Path(__file__).parent / "quants"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.toml"))
+PROBED = "model.layers.1.self_attn.o_proj.weight"
+
+
+def asked(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text())
+
+
+def full_config(name: str, **changes: Any) -> dict[str, Any]:
+    said = asked(name)
+    table = {**said["table"], **changes}
+    return {
+        **config(said["config"]),
+        **said.get("sizes", {}),
+        said.get("field", "quantization_config"): table,
+    }
+
+
+def made(name: str, **changes: Any) -> Toy:
+    return toy(asked(name)["arch"], full_config(name, **changes), shards=2)
+
+
+def judged(toy_: Toy, folder: Path) -> Report:
+    return check(str(toy_.write(folder / "ckpt")))
+
+
+def only(report: Report) -> Finding:
+    assert [finding.code for finding in report.findings] == [report.findings[0].code], report.findings
+    return report.findings[0]
+
+
+def parts(name: str) -> list[Slot]:
+    """Return the companions of a scheme that must be there."""
+    said = asked(name)
+    slots = expected_of(said["arch"], full_config(name)).slots
+    return [slot for slot in slots if slot.of is not None and slot.need is Presence.REQUIRED]
+
+
+def each_end() -> list[Any]:
+    """Return every scheme with the end of each companion that must be there."""
+    ends = {(name, slot.pattern.rpartition(".")[2]) for name in NAMES for slot in parts(name)}
+    return [pytest.param(name, end, id=f"{name}-{end}") for name, end in sorted(ends)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sound_checkpoint_is_silent(name: str, tmp_path: Path) -> None:
+    report = judged(made(name), tmp_path)
+    assert [(it.code, it.message) for it in report.findings] == []
+    assert report.skips == ()
+    assert report.facts.checked == report.facts.tensors > 0
+    assert report.facts.quant == asked(name).get("name", name)
+
+
+@pytest.mark.parametrize(("name", "end"), each_end())
+def test_a_dropped_companion(name: str, end: str, tmp_path: Path) -> None:
+    whole = made(name)
+    hit = [t for t in whole.tensors if t.name.endswith(f".{end}")]
+    finding = only(judged(replace(whole, tensors=[t for t in whole.tensors if t not in hit]), tmp_path))
+    assert (finding.code, finding.count) == ("WL402", len(hit))
+
+
+@pytest.mark.parametrize(("name", "end"), each_end())
+def test_a_companion_of_another_shape(name: str, end: str, tmp_path: Path) -> None:
+    hit = _one(name, end)
+    changed = _changed(made(name), hit, shape=(*hit.shape[:-1], (hit.shape or (1,))[-1] + 1))
+    finding = only(judged(changed, tmp_path))
+    assert (finding.code, finding.place.tensors) == ("WL301", (hit.name,))
+
+
+@pytest.mark.parametrize(("name", "end"), each_end())
+def test_a_companion_of_another_dtype(name: str, end: str, tmp_path: Path) -> None:
+    hit = _one(name, end)
+    finding = only(judged(_changed(made(name), hit, dtype="F64"), tmp_path))
+    assert (finding.code, finding.place.tensors) == ("WL405", (hit.name,))
+
+
+def _one(name: str, end: str) -> Tensor:
+    return next(t for t in made(name).tensors if t.name.endswith(f".{end}"))
+
+
+def _changed(whole: Toy, hit: Tensor, **changes: Any) -> Toy:
+    return replace(
+        whole, tensors=[replace(t, **changes) if t is hit or t == hit else t for t in whole.tensors]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [pytest.param(name, it, id=f"{name}-{it}") for name in NAMES for it in asked(name)["wrong"]],
+)
+def test_another_setting_is_declared(name: str, wrong: dict[str, Any], tmp_path: Path) -> None:
+    finding = only(judged(replace(made(name), config=full_config(name, **wrong)), tmp_path))
+    assert finding.code == "WL401"
+    for key in wrong:
+        if asked(name)["table"].get(key) is not None:
+            assert f"{key} to " in finding.cure
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_declared(name: str, tmp_path: Path) -> None:
+    bare = {
+        key: value
+        for key, value in full_config(name).items()
+        if key != asked(name).get("field", "quantization_config")
+    }
+    report = judged(replace(made(name), config=bare), tmp_path)
+    assert only(report).code == "WL401"
+    assert report.facts.quant == f"{asked(name).get('name', name)}, undeclared"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "excluded" in asked(name)])
+def test_excluded_and_quantised_all_the_same(name: str, tmp_path: Path) -> None:
+    changed = full_config(name, **asked(name)["excluded"])
+    finding = only(judged(replace(made(name), config=changed), tmp_path))
+    main = next(t.name for t in made(name).tensors if t.name.startswith(PROBED.removesuffix("weight")))
+    assert finding.code == "WL401"
+    assert finding.count == 1
+    assert finding.place.tensors[0].startswith(main.rpartition(".")[0])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "excluded" in asked(name)])
+def test_excluded_and_plain_is_silent(name: str, tmp_path: Path) -> None:
+    report = judged(made(name, **asked(name)["excluded"]), tmp_path)
+    assert [(it.code, it.message) for it in report.findings] == []
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "excluded" in asked(name)])
+def test_quantised_as_declared_but_one_is_plain(name: str, tmp_path: Path) -> None:
+    finding = only(judged(replace(made(name, **asked(name)["excluded"]), config=full_config(name)), tmp_path))
+    assert (finding.code, finding.count, finding.place.tensors) == ("WL401", 1, (PROBED,))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_weight_lost_with_all_its_parts(name: str, tmp_path: Path) -> None:
+    whole = made(name)
+    stem = PROBED.removesuffix("weight")
+    left = [t for t in whole.tensors if not t.name.startswith(stem)]
+    finding = only(judged(replace(whole, tensors=left), tmp_path))
+    lost = {t.name for t in whole.tensors} - {t.name for t in left}
+    assert finding.code == "WL201"
+    assert finding.count == len(lost)
+
+
+def test_names_of_parts() -> None:
+    assert named("a.q_proj.weight", "qweight") == "a.q_proj.qweight"
+    assert named("a.q_proj.weight", "weight_scale") == "a.q_proj.weight_scale"
+    assert named("a.experts.gate_up_proj", "weight_scale") == "a.experts.gate_up_proj_scale"
+    assert named("a.experts.gate_up_proj", "weight") == "a.experts.gate_up_proj"

@@ -1,0 +1,61 @@
+"""Reading the values of a quantisation table; what cannot be is told by the name of its key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weightlint.config import BadFieldError
+
+if TYPE_CHECKING:
+    from weightlint.quant import Table
+
+BITS_KEY, GROUP_KEY = "bits", "group_size"
+BITS = (2, 3, 4, 8)
+"""Bits of one number in schemes that pack whole numbers in groups."""
+
+GROUPS = (128, 64, 32, -1, 16, 256, 512, 1024)
+"""Group sizes that are tried, the most usual first."""
+
+
+def bad(key: str, why: str) -> BadFieldError:
+    """Return the error of one key."""
+    return BadFieldError(f"quantization_config.{key}", why)
+
+
+def whole(table: Table, *keys: str, default: int | None = None) -> int:
+    """Return a whole number of a quantisation table, by the first of these keys that it has.
+
+    Raises:
+        BadFieldError: it has none of them, or another kind of value.
+    """
+    for key in keys:
+        if table.get(key) is not None:
+            value = table[key]
+            if type(value) is int:
+                return value
+            raise bad(key, f"is {value!r}, not a whole number")
+    if default is None:
+        raise bad(keys[0], "is not there")
+    return default
+
+
+def texts(table: Table, *keys: str) -> tuple[str, ...]:
+    """Return the texts of the first list, of these keys, that a quantisation table has."""
+    listed = next((table[key] for key in keys if table.get(key)), ())
+    return (
+        tuple(entry for entry in listed if isinstance(entry, str)) if isinstance(listed, list | tuple) else ()
+    )
+
+
+def bits_and_group(table: Table) -> tuple[int, int]:
+    """Return the bits of a number and the group size, -1 for one group.
+
+    Raises:
+        BadFieldError: they cannot be.
+    """
+    bits, group = whole(table, BITS_KEY, "w_bit"), whole(table, GROUP_KEY, "q_group_size", default=-1)
+    if bits not in BITS:
+        raise bad(BITS_KEY, f"is {bits}, not one of {', '.join(map(str, BITS))}")
+    if group < -1 or group == 0:
+        raise bad(GROUP_KEY, f"is {group}, neither -1 nor above 0")
+    return bits, group

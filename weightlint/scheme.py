@@ -1,0 +1,59 @@
+"""What one quantisation table asks for: which weights take which form, and which stay plain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from weightlint.expected import Slot
+    from weightlint.form import Form
+    from weightlint.modules import Modules
+    from weightlint.names import Coord
+
+KINDS = frozenset({"linear", "expert"})
+"""Kinds of weights that every scheme quantises."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """A table, read.
+
+    `groups` are modules with a form of their own, None where they stay plain; the first that names a module counts,
+    all others take `default`. `kinds` are the kinds of weights that are meant, `free` those that exporters quantise or not as they like,
+    whatever the table says; with `mtp` the layers for multi-token prediction are free as well. `beside` are names of tensors that may stand
+    beside (`*.k_scale`), with the reason.
+    """
+
+    default: Form | None
+    groups: tuple[tuple[Modules, Form | None], ...] = ()
+    kinds: frozenset[str] = KINDS
+    free: frozenset[str] = frozenset()
+    mtp: bool = True
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """Return every form that some weight takes."""
+        every = (self.default, *(form for _, form in self.groups))
+        return tuple(dict.fromkeys(form for form in every if form is not None))
+
+    def shares(self, slot: Slot) -> Iterator[tuple[Form | None, Slot]]:
+        """Yield what of a weight takes which form; together they are the weight."""
+        rest: Slot | None = slot
+        for modules, form in self.groups:
+            test = modules.of(rest) if rest is not None else None
+            if test is None or rest is None:
+                continue
+            kept = rest.where(test)
+            if kept is not None:
+                yield form, kept
+                rest = rest.where(_not(test)) if kept is not rest else None
+        if rest is not None:
+            yield self.default, rest
+
+
+def _not(test: Callable[[Coord], bool]) -> Callable[[Coord], bool]:
+    return lambda coord: not test(coord)
