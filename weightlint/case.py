@@ -195,11 +195,9 @@ class Case:
     @cached_property
     def refusals(self) -> tuple[Refusal, ...]:
         """What the plan breaks on."""
-        from weightlint.grain import grain
         from weightlint.limits.gathered import gather
 
-        table = self.config.quantization if self.config is not None else None
-        return gather(self.spread, grain(table)) if self.spread is not None else ()
+        return gather(self.spread) if self.spread is not None else ()
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

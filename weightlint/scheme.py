@@ -40,6 +40,10 @@ class Scheme:
         every = (self.default, *(form for _, form in self.groups))
         return tuple(dict.fromkeys(form for form in every if form is not None))
 
+    def excludes(self, slot: Slot) -> bool:
+        """Tell whether the table names some of a weight's modules as plain."""
+        return any(form is None and modules.of(slot) is not None for modules, form in self.groups)
+
     def shares(self, slot: Slot) -> Iterator[tuple[Form | None, Slot]]:
         """Yield what of a weight takes which form; together they are the weight."""
         rest: Slot | None = slot

@@ -157,8 +157,9 @@ class Spread:
         return self.weight(slot).kind == "expert"
 
     def weight(self, slot: Slot) -> Slot:
-        """Return the weight that a companion belongs to, a weight itself."""
-        return self._weights.get(slot.of, slot) if slot.of else slot
+        """Return the weight that a companion belongs to, a weight itself; of a quantised one what it was before."""
+        weight = self._weights.get(slot.of, slot) if slot.of else slot
+        return weight.plain or weight
 
     @cached_property
     def _weights(self) -> Mapping[str, Slot]:

@@ -12,27 +12,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from weightlint.dtype import FLOATS
 from weightlint.finding import Level
 from weightlint.keys import Keys
-from weightlint.names import fold
 from weightlint.packing import take_packed
-from weightlint.quantising import parts
 from weightlint.rule import Need, Rule
 from weightlint.scheme import KINDS
+from weightlint.stored import formed, plain_rows, without_companions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from weightlint.case import Case
     from weightlint.expected import Slot
     from weightlint.finding import Finding
-    from weightlint.form import Form
-    from weightlint.names import Coord
     from weightlint.recognising import Recognised
-
-Hits = dict["Slot", "dict[Coord, int]"]
-"""Rows by slot and coordinates."""
+    from weightlint.scheme import Scheme
+    from weightlint.stored import Hits
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -41,7 +36,7 @@ def check(case: Case) -> Iterator[Finding]:
         return
     if case.recognised is not None:
         yield _recognised(case, case.recognised)
-    plain = _plain_rows(case)
+    plain = plain_rows(case)
     if plain:
         yield _plain(case, plain)
     yield from _excluded(case)
@@ -50,8 +45,9 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _recognised(case: Case, found: Recognised) -> Finding:
     """Tell of tensors that are those of another scheme, or of another setting, than the config says."""
-    mains = [slot for slot in case.joined.matched if slot.form is not None]
-    rows = [row for slot in mains for row in case.joined.matched[slot]]
+    matched = case.joined.matched
+    rows = [row for slot, found in matched.items() if slot.form is not None for row in found]
+    beside = [row for slot, found in matched.items() if slot.of is not None for row in found]
     config = case.checkpoint.config_path
     what = f"{found.quant.title} with {found.form.says}" if found.form.says else found.quant.title
     keys = {key: value for key, value in found.table.items() if key in found.quant.guesses[0]}
@@ -66,7 +62,7 @@ def _recognised(case: Case, found: Recognised) -> Finding:
         says, cure = f"declares {case.quant.title}", f'make it "quantization_config": {json.dumps(keys)}'
     return _finding(
         case,
-        rows,
+        rows + beside,
         f"{_count(rows)} {what}, but {config} {says}",
         expected=says.removeprefix("declares "),
         found=what,
@@ -78,49 +74,9 @@ def _declared(case: Case) -> Mapping[str, object]:
     return (case.config.quantization if case.config is not None else None) or {}
 
 
-def _plain_rows(case: Case) -> Hits:
-    """Return the plain weights that stand where the scheme has quantised ones, and explain them."""
-    hits: Hits = {}
-    for slot in [
-        slot for slot in case.joined.expected.slots if slot.form is not None and slot.plain is not None
-    ]:
-        plain = slot.plain
-        assert plain is not None
-        found = _stored_plain(case, slot) if plain.pattern == slot.pattern else _instead(case, slot, plain)
-        if found:
-            hits[slot] = found
-    return hits
-
-
-def _stored_plain(case: Case, slot: Slot) -> dict[Coord, int]:
-    """Take the rows of a weight that have its name and are plain."""
-    assert slot.plain is not None
-    kinds = case.ledger.misfits.get(slot, {})
-    wrong = [kind for kind in kinds if kind.dtype in FLOATS and kind.shape == slot.plain.shape]
-    rows = {row for kind in wrong for row in case.ledger.take_misfits(slot, kind)}
-    by_name = {case.index.names[row]: row for row in rows}
-    return {
-        coord: by_name[name]
-        for coord, name in zip(slot.coords(), slot.names(), strict=True)
-        if name in by_name
-    }
-
-
-def _instead(case: Case, slot: Slot, plain: Slot) -> dict[Coord, int]:
-    """Take the plain weights that stand beside the names that the scheme gives."""
-    missing = case.ledger.missing.get(slot, set())
-    rows = {coord: row for coord in missing if (row := case.index.rows.get(plain.name(coord))) is not None}
-    extra = {
-        coord: row for coord, row in rows.items() if row in case.ledger.extra.get(plain.template, {}).values()
-    }
-    case.ledger.take_missing(slot, extra)
-    case.ledger.take_extra(plain.template, [fold(plain.name(coord))[1] for coord in extra])
-    return extra
-
-
 def _plain(case: Case, hits: Hits) -> Finding:
     rows = [row for found in hits.values() for row in found.values()]
-    lost = _without_companions(case, hits)
+    lost = without_companions(case, hits)
     stored = len(rows) - lost
     dtype = case.index.kind(rows[0]).dtype
     with_scales = f"; {stored:,} of them have scales all the same" if stored else " without scales"
@@ -138,28 +94,18 @@ def _plain(case: Case, hits: Hits) -> Finding:
     )
 
 
-def _without_companions(case: Case, hits: Hits) -> int:
-    """Explain the missing companions of plain weights; return how many weights have none."""
-    of = {slot.pattern: found for slot, found in hits.items()}
-    lost: dict[str, set[Coord]] = {pattern: set() for pattern in of}
-    for scale in [slot for slot in case.ledger.missing if slot.of in of]:
-        assert scale.of is not None
-        lost[scale.of] |= case.ledger.take_missing(scale, of[scale.of])
-    return sum(map(len, lost.values()))
-
-
 def _excluded(case: Case) -> Iterator[Finding]:
     """Report quantised weights where the scheme has plain ones."""
-    forms = case.scheme.forms if case.scheme is not None else ()
-    for form in forms:
+    scheme = case.scheme
+    for form in scheme.forms if scheme is not None else ():
         rows: list[int] = []
-        kinds: set[str] = set()
+        slots: list[Slot] = []
         for slot in [slot for slot in case.joined.expected.slots if _is_plain_matrix(slot)]:
-            found = _formed(case, slot, form)
+            found = formed(case, slot, form)
             rows += found
-            kinds |= {slot.kind} if found else set()
-        if rows:
-            what, cure = _against(kinds)
+            slots += [slot] if found else []
+        if rows and scheme is not None:
+            what, cure = _against(slots, scheme)
             yield _finding(
                 case,
                 rows,
@@ -174,51 +120,9 @@ def _is_plain_matrix(slot: Slot) -> bool:
     return slot.form is None and slot.of is None and len(slot.shape) > 1
 
 
-def _formed(case: Case, slot: Slot, form: Form) -> list[int]:
-    """Take the weights of a plain slot that are there in a form, with all their parts; return their main rows."""
-    own = list(parts(slot, form))
-    suspects = {*case.ledger.missing.get(slot, ()), *_misfit_coords(case, slot)}
-    index, out = case.index, []
-    for coord in sorted(suspects):
-        rows = [index.rows.get(part.name(coord)) for part in own]
-        beside = [
-            row
-            for row, part in zip(rows, own, strict=True)
-            if row is not None and part.pattern != slot.pattern
-        ]
-        if rows[0] is None or not beside or not _is_packed(case, slot, rows[0]):
-            continue
-        out.append(rows[0])
-        case.ledger.take_missing(slot, [coord])
-        _take_rows(case, slot, {rows[0]})
-        for row in beside:
-            template, numbers = fold(index.names[row])
-            case.ledger.take_extra(template, [numbers])
-    return out
-
-
-def _is_packed(case: Case, slot: Slot, row: int) -> bool:
-    return case.index.kind(row).dtype not in slot.dtypes
-
-
-def _misfit_coords(case: Case, slot: Slot) -> Iterator[Coord]:
-    wrong = {row for rows in case.ledger.misfits.get(slot, {}).values() for row in rows}
-    if wrong:
-        rows = map(case.index.rows.get, slot.names())
-        yield from (coord for coord, row in zip(slot.coords(), rows, strict=True) if row in wrong)
-
-
-def _take_rows(case: Case, slot: Slot, taken: set[int]) -> None:
-    """Explain single rows of a slot."""
-    for kind in [kind for kind, rows in case.ledger.misfits.get(slot, {}).items() if taken & {*rows}]:
-        left = [row for row in case.ledger.take_misfits(slot, kind) if row not in taken]
-        if left:
-            case.ledger.misfits.setdefault(slot, {})[kind] = left
-
-
-def _against(kinds: set[str]) -> tuple[str, str]:
+def _against(slots: Sequence[Slot], scheme: Scheme) -> tuple[str, str]:
     """Say what is against these weights being quantised, and what to do."""
-    others = sorted(kinds - KINDS)
+    others = sorted({slot.kind for slot in slots if slot.kind not in KINDS and not scheme.excludes(slot)})
     if others:
         return (
             f"most loaders keep this module plain ({', '.join(others)}): they have no parameter for its scale",
