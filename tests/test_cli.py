@@ -142,7 +142,7 @@ def test_check_passes_what_it_was_given(answer: Any) -> None:
     [
         ("--select WL291", "weightlint: no rule 'WL291' (nearest: WL201"),
         ("--ignore mising-tensor", "weightlint: no rule 'mising-tensor' (nearest: missing-tensor"),
-        ("--format jsn", "weightlint: no format 'jsn' (nearest: json); there are json, text"),
+        ("--format jsn", "weightlint: no format 'jsn' (nearest: json); there are html, json, text"),
         ("--format json --format text", "weightlint: standard output cannot take two formats; "),
         ("--format json=a --format text=a", "weightlint: a cannot take two formats; "),
         ("--format json=a --output b", "weightlint: --output b and --format json=a: one format, "),

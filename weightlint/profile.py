@@ -24,8 +24,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Layers in order, and a line for each family; families without layers stand in `beside`, with one value each."""
+    """Layers in order, and a line for each family; families without layers stand in `beside`, with one value each.
+
+    `left_out` counts the families that are not told of, because no real model has so many in so many layers.
+    """
 
     layers: tuple[int, ...]
     lines: tuple[Line, ...]
     beside: tuple[Line, ...] = ()
+    left_out: int = 0

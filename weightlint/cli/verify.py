@@ -87,6 +87,7 @@ def verify(
     options["runner"] = _runner(given["runner"], given["threads"])
     with ears(quiet=quiet) as listening:
         if part is not None:
+            _no_picture(given["plot"])
             return _part(target, part, given["output"], options | {"ears": listening})
         kept = str(place(target)) if cache else resume
         return _whole(target, options | {"ears": listening, "resume": kept}, given)
@@ -99,6 +100,7 @@ def _whole(target: str, options: dict[str, Any], given: dict[str, Any]) -> int:
     from weightlint.finding import Level
 
     places = destinations(given["formats"] or ("text",), given["output"])
+    _can_plot(given["plot"], values=options["values"])
     report = api.verify(
         target,
         select=selectors(given["select"]),
@@ -112,6 +114,27 @@ def _whole(target: str, options: dict[str, Any], given: dict[str, Any]) -> int:
 
         plot(report, given["plot"])
     return report.exit_code(Level[given["fail_on"].upper()])
+
+
+def _can_plot(file: str | None, *, values: bool) -> None:
+    """Refuse a picture that cannot be drawn before anything is read."""
+    from weightlint.errors import UsageError
+    from weightlint.verifying.plot import check_path
+
+    if file is None:
+        return
+    if not values:
+        message = "--plot draws numbers, and --no-values looks at none; leave one out"
+        raise UsageError(message)
+    check_path(file)
+
+
+def _no_picture(file: str | None) -> None:
+    from weightlint.errors import UsageError
+
+    if file is not None:
+        message = "--plot needs all parts; leave it out here and give `weightlint merge` --format html=FILE"
+        raise UsageError(message)
 
 
 def _part(target: str, part: str, output: str | None, options: dict[str, Any]) -> int:

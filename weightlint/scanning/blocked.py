@@ -29,18 +29,30 @@ class Blocked:
     def __init__(self, span: Span, fields: tuple[Field, ...]) -> None:
         self.fields = fields
         self.wrong = Wrong()
-        self.squares, self.sampled = 0.0, 0
         self.peak = span.start
         self._unit = span.unit
         self._numbers = [NUMBERS[field.number] for field in fields]
         self._top = [0] * len(fields)
         self._kept: list[Bits] = []
+        self._squares, self._sampled = 0.0, 0
         self._exponents = np.zeros(512, np.int64)
 
     @property
     def absmax(self) -> float:
         """Return the largest finite magnitude of a scale."""
         return max(number.value(top) for number, top in zip(self._numbers, self._top, strict=True))
+
+    @property
+    def squares(self) -> float:
+        """Return the sum of the squares of the sampled scales."""
+        self._weigh()
+        return self._squares
+
+    @property
+    def sampled(self) -> int:
+        """Return how many scales were sampled."""
+        self._weigh()
+        return self._sampled
 
     @property
     def median(self) -> float:
@@ -100,8 +112,8 @@ class Blocked:
             return
         values = self._numbers[0].values(np.concatenate(self._kept)).astype(np.float64)
         self._kept.clear()
-        self.squares += float(np.dot(values, values))
-        self.sampled += len(values)
+        self._squares += float(np.dot(values, values))
+        self._sampled += len(values)
         _, exponents = np.frexp(values[values > 0])
         self._exponents += np.bincount(np.clip(exponents - 1, -256, 255) + 256, minlength=512)
 

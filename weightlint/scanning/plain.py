@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sys import float_info
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -65,9 +65,9 @@ class Plain:
         bits = self.number.bits(data)
         magnitude = self.number.magnitude(bits)
         values = self.number.values(bits[magnitude <= self.number.largest]).astype(np.float64)
-        # of doubles the squares of noise have no double; the largest stands for them
+        # squares of 64-bit numbers may be too large for one; JSON, in which results are kept, has no infinity
         with np.errstate(over="ignore"):
-            self.squares = min(self.squares + float(np.dot(values, values)), float_info.max)
+            self.squares = min(self.squares + float(np.dot(values, values)), sys.float_info.max)
         self.sampled += len(values)
 
     def _look_for_nan(self, bits: Bits, offset: int) -> None:

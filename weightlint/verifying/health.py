@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from weightlint.probe import Stats
     from weightlint.verifying.tally import Tally
 
+MAX_CELLS = 1 << 18
+"""Cells of a profile: a thousand layers of 262 families. Hostile names could ask for as many as their square."""
+
 
 @dataclass(slots=True)
 class _Cell:
@@ -31,6 +34,15 @@ class _Cell:
         self.absmax = max(self.absmax, stats.absmax)
         self.squares = min(self.squares + stats.squares, float_info.max)
         self.sampled += stats.sampled
+
+    @property
+    def rms(self) -> float | None:
+        """Return the root of the mean square, which is never above the largest magnitude even if the sum is infinite."""
+        return min((self.squares / self.sampled) ** 0.5, self.absmax) if self.sampled else None
+
+
+Family = tuple[tuple["Template", str], dict[int | None, _Cell]]
+"""A template with its dtype, and what was seen of it by layer."""
 
 
 def profile(tally: Tally, findings: Iterable[Finding]) -> Profile:
@@ -45,17 +57,25 @@ def profile(tally: Tally, findings: Iterable[Finding]) -> Profile:
             cell.add(stats)
             cell.codes |= codes.get(span.name, set())
     layers = sorted({layer for cells in table.values() for layer in cells if layer is not None})
-    lines = {key: cells for key, cells in table.items() if None not in cells}
+    lines = _sorted({key: cells for key, cells in table.items() if None not in cells})
+    beside = _sorted({key: cells for key, cells in table.items() if None in cells})
+    kept = _fewer(lines, MAX_CELLS // max(1, len(layers)))
     return Profile(
         tuple(layers),
-        tuple(_line(key, [cells.get(layer) for layer in layers]) for key, cells in _sorted(lines)),
-        tuple(_line(key, [cells[None]]) for key, cells in _sorted(table) if None in cells),
+        tuple(_line(key, [cells.get(layer) for layer in layers]) for key, cells in kept),
+        tuple(_line(key, [cells[None]]) for key, cells in beside),
+        len(lines) - len(kept),
     )
 
 
-def _sorted(
-    table: dict[tuple[Template, str], dict[int | None, _Cell]],
-) -> Sequence[tuple[tuple[Template, str], dict[int | None, _Cell]]]:
+def _fewer(lines: Sequence[Family], limit: int) -> Sequence[Family]:
+    """Return at most `limit` families in their order, first of all those with findings."""
+    codes = [any(cell.codes for cell in cells.values()) for _, cells in lines]
+    keep = {*sorted(range(len(lines)), key=lambda at: not codes[at])[:limit]}
+    return [line for at, line in enumerate(lines) if at in keep]
+
+
+def _sorted(table: dict[tuple[Template, str], dict[int | None, _Cell]]) -> Sequence[Family]:
     return sorted(table.items(), key=lambda item: natural(str(item[0][0])))
 
 
@@ -64,7 +84,7 @@ def _line(key: tuple[Template, str], cells: Sequence[_Cell | None]) -> Line:
     return Line(
         f"{template} {dtype}",
         tuple(cell.absmax if cell else None for cell in cells),
-        tuple((cell.squares / cell.sampled) ** 0.5 if cell and cell.sampled else None for cell in cells),
+        tuple(cell.rms if cell else None for cell in cells),
         tuple(tuple(sorted(cell.codes)) if cell else () for cell in cells),
     )
 

@@ -10,8 +10,9 @@ from weightlint import dtype
 if TYPE_CHECKING:
     from weightlint.probe import Span
 
-_LAYER = re.compile(r"(?:^|\.)(?:layers?|blk|h|blocks?)\.(\d+)(?:\.|$)")
-_EXPERT = re.compile(r"(?:^|\.)(?:experts?|local_experts)\.(\d+)(?:\.|$)")
+# No number has more digits; Python refuses to read one of thousands.
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|blk|h|blocks?)\.(\d{1,18})(?:\.|$)")
+_EXPERT = re.compile(r"(?:^|\.)(?:experts?|local_experts)\.(\d{1,18})(?:\.|$)")
 
 
 def layer_of(name: str) -> int | None:
