@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+PARTS = ("text_config", "llm_config", "language_config")
+"""Parts of a config in which a quantisation table may stand; source of the second: vLLM #13343."""
+
 MAX_INT = 2**53
 """No dimension or count of a model is larger; what is, is damage."""
 
@@ -110,11 +113,16 @@ class Config:
 
     @property
     def quantization(self) -> Mapping[str, Any] | None:
-        """The quantisation table that the config declares, wherever it stands."""
-        for holder in (self.data, self.data.get("text_config")):
+        """The quantisation table that the config declares, wherever it stands.
+
+        MLX-LM writes it as `quantization`, in newer releases with a copy under the usual name; TensorRT-LLM has a table of that name
+        as well, without bits.
+        """
+        for holder in (self.data, *(self.data.get(part) for part in PARTS)):
             if isinstance(holder, dict) and isinstance(holder.get("quantization_config"), dict):
                 return dict(holder["quantization_config"])
-        return None
+        own = self.data.get("quantization")
+        return dict(own) if isinstance(own, dict) and "bits" in own else None
 
 
 def _walk(data: Mapping[str, Any], dotted: str) -> tuple[bool, Any]:

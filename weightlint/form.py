@@ -77,7 +77,8 @@ class Form:
     """All tensors of one quantised weight, the numbers themselves first.
 
     `bits` is the size of one number, `block` the elements along out and in that share a scale, 1 where that does not bind
-    a cut. `says` is what the settings are, in the words of the config: `bits 4, group_size 128`.
+    a cut. `says` is what the settings are, in the words of the config: `bits 4, group_size 128`. Where it does not `stack`, experts in one
+    tensor stay plain.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Form:
     bits: float
     block: tuple[int, int] = (1, 1)
     says: str = ""
+    stack: bool = True
 
     @property
     def main(self) -> Part:

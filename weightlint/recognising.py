@@ -46,12 +46,15 @@ def recognise(
 ) -> Recognised | None:
     """Return the quantisation of the tensors where it is another than what is declared, None where that fits."""
     sample = [share for slot in _weights(plain) for share in _sampled(slot)]
+    odd = [slot for slot in sample if not _is_plain(index, slot)]
+    # most checkpoints are as they say: the other schemes are not even loaded for them
+    right = len(_right(index, odd, declared[0].read(declared[1]))) if declared is not None and odd else 0
+    if 2 * right >= len(odd):
+        return None
     ends = {part.end for quant in quants.values() for form in _forms(quant) for part in form.parts}
-    odd = [slot for slot in sample if not _is_plain(index, slot) and _is_touched(index, slot, ends)]
-    if declared is not None:
-        right = _right(index, odd, declared[0].read(declared[1]))
-        if 2 * len(right) >= len(odd):
-            return None
+    odd = [slot for slot in odd if _is_touched(index, slot, ends)]
+    if declared is not None and 2 * right >= len(odd):
+        return None
     best = max(_guesses(index, odd, quants, declared), key=lambda it: len(it.weights), default=None)
     return best if best is not None and 2 * len(best.weights) >= len(odd) else None
 
@@ -113,11 +116,13 @@ def _is_touched(index: Index, slot: Slot, ends: Iterable[str]) -> bool:
 
 
 def _forms(quant: Quant) -> Iterator[Form]:
-    """Yield the form of the most usual table: names of parts do not depend on the rest."""
-    for guess in quant.guesses[:1]:
+    """Yield one form for each set of names of parts."""
+    found: dict[tuple[str, ...], Form] = {}
+    for guess in quant.guesses:
         form = quant.read(guess).default
         if form is not None:
-            yield form
+            found.setdefault(tuple(part.end for part in form.parts), form)
+    yield from found.values()
 
 
 def _weights(plain: Expected) -> Iterator[Slot]:

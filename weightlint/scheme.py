@@ -23,7 +23,8 @@ class Scheme:
 
     `groups` are modules with a form of their own, None where they stay plain; the first that names a module counts,
     all others take `default`. `kinds` are the kinds of weights that are meant, `free` those that exporters quantise or not as they like,
-    whatever the table says; with `mtp` the layers for multi-token prediction are free as well. `beside` are names of tensors that may stand
+    whatever the table says; with `mtp` the layers for multi-token prediction are free as well. With `all` even those are meant that
+    frameworks for GPUs never quantise. A `late` one is applied to names as they are spelt in the files: its writer converts first. `beside` are names of tensors that may stand
     beside (`*.k_scale`), with the reason.
     """
 
@@ -32,6 +33,8 @@ class Scheme:
     kinds: frozenset[str] = KINDS
     free: frozenset[str] = frozenset()
     mtp: bool = True
+    all: bool = False
+    late: bool = False
     beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
