@@ -1,7 +1,7 @@
 """Each scheme of `quants/`: a sound checkpoint is silent, one part dropped, misshapen, of another type or misdeclared is told once.
 
 `quants/NAME.toml` has a config and table of each scheme, `wrong` changes of the table that contradict the tensors, and `excluded` a change
-that leaves `model.layers.1.self_attn.o_proj` plain.
+that leaves `model.layers.1.self_attn.o_proj` plain. Where `free` is true the scheme's loader takes any weight plain or quantised.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def full_config(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def made(name: str, **changes: Any) -> Toy:
-    return toy(asked(name)["arch"], full_config(name, **changes), shards=2)
+    said = asked(name)
+    return toy(said["arch"], full_config(name, **changes), shards=2, free=said.get("free", False))
 
 
 def judged(toy_: Toy, folder: Path) -> Report:
@@ -57,7 +58,7 @@ def only(report: Report) -> Finding:
 def parts(name: str) -> list[Slot]:
     """Return the companions of a scheme that must be there."""
     said = asked(name)
-    slots = expected_of(said["arch"], full_config(name)).slots
+    slots = expected_of(said["arch"], full_config(name), free=said.get("free", False)).slots
     return [slot for slot in slots if slot.of is not None and slot.need is Presence.REQUIRED]
 
 
@@ -151,7 +152,11 @@ def test_excluded_and_plain_is_silent(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "excluded" in asked(name)])
 def test_quantised_as_declared_but_one_is_plain(name: str, tmp_path: Path) -> None:
-    finding = only(judged(replace(made(name, **asked(name)["excluded"]), config=full_config(name)), tmp_path))
+    report = judged(replace(made(name, **asked(name)["excluded"]), config=full_config(name)), tmp_path)
+    if asked(name).get("free"):
+        assert report.findings == ()
+        return
+    finding = only(report)
     assert (finding.code, finding.count, finding.place.tensors) == ("WL401", 1, (PROBED,))
 
 
@@ -163,7 +168,8 @@ def test_a_weight_lost_with_all_its_parts(name: str, tmp_path: Path) -> None:
     finding = only(judged(replace(whole, tensors=left), tmp_path))
     lost = {t.name for t in whole.tensors} - {t.name for t in left}
     assert finding.code == "WL201"
-    assert finding.count == len(lost)
+    # how a weight was stored that may be stored in two ways, nobody knows once it is gone
+    assert finding.count == (1 if asked(name).get("free") else len(lost))
 
 
 def test_names_of_parts() -> None:
