@@ -46,6 +46,11 @@ class Dim(NamedTuple):
         """Return a side so many times as long."""
         return self._replace(size=self.size * factor, text=f"{self.text} * {factor}")
 
+    def by(self, other: Dim) -> Dim:
+        """Return the length of all rows one after the other, which runs along neither side."""
+        texts = (f"({dim.text})" if " + " in dim.text else dim.text for dim in (self, other))
+        return Dim(self.size * other.size, " * ".join(texts))
+
 
 ONE = Dim(1, "1")
 WORDS = frozenset({"I32", "U32", "I64", "I16", "U8", "I8"})
