@@ -41,8 +41,13 @@ def full_config(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def made(name: str, **changes: Any) -> Toy:
-    return toy(asked(name)["arch"], full_config(name, **changes), shards=2)
+def made(name: str, *, spare: bool = False, **changes: Any) -> Toy:
+    """Return the toy of a scheme, with what is `spare` or without."""
+    arch, whole = asked(name)["arch"], full_config(name, **changes)
+    slots = expected_of(arch, whole).slots
+    idle = {it for slot in slots if slot.of and slot.need is Presence.OPTIONAL for it in slot.names()}
+    made_ = toy(arch, whole, shards=2)
+    return made_ if spare else replace(made_, tensors=[t for t in made_.tensors if t.name not in idle])
 
 
 def judged(toy_: Toy, folder: Path) -> Report:
@@ -74,6 +79,12 @@ def test_a_sound_checkpoint_is_silent(name: str, tmp_path: Path) -> None:
     assert report.skips == ()
     assert report.facts.checked == report.facts.tensors > 0
     assert report.facts.quant == asked(name).get("name", name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_may_stand_beside_is_silent(name: str, tmp_path: Path) -> None:
+    report = judged(made(name, spare=True), tmp_path)
+    assert [(it.code, it.message) for it in report.findings] == []
 
 
 @pytest.mark.parametrize(("name", "end"), each_end())
