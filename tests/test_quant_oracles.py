@@ -111,9 +111,9 @@ def test_bitsandbytes(kind: str, nested: bool, storage: str, shape: tuple[int, i
 def test_bitsandbytes_int8() -> None:
     torch = pytest.importorskip("torch", reason="needs torch")
     pytest.importorskip("bitsandbytes", reason="needs bitsandbytes")
-    from bitsandbytes.nn import Linear8bitLt
+    from bitsandbytes.nn.modules import Linear8bitLt
 
-    layer = Linear8bitLt(96, 64, bias=False, has_fp16_weights=False)
+    layer: Any = Linear8bitLt(96, 64, bias=False, has_fp16_weights=False)
     layer.load_state_dict(torch.nn.Linear(96, 64, bias=False).state_dict())
     layer.to("cpu")
     made = Made.of_torch(layer.state_dict())

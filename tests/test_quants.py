@@ -41,9 +41,14 @@ def full_config(name: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def made(name: str, **changes: Any) -> Toy:
-    said = asked(name)
-    return toy(said["arch"], full_config(name, **changes), shards=2, free=said.get("free", False))
+def made(name: str, *, spare: bool = False, **changes: Any) -> Toy:
+    """Return the toy of a scheme, with what is `spare` or without."""
+    said, whole = asked(name), full_config(name, **changes)
+    free = said.get("free", False)
+    expected = expected_of(said["arch"], whole, free=free).slots
+    idle = {it for slot in expected if slot.of and slot.need is Presence.OPTIONAL for it in slot.names()}
+    made_ = toy(said["arch"], whole, shards=2, free=free)
+    return made_ if spare else replace(made_, tensors=[t for t in made_.tensors if t.name not in idle])
 
 
 def judged(toy_: Toy, folder: Path) -> Report:
@@ -78,6 +83,12 @@ def test_a_sound_checkpoint_is_silent(name: str, tmp_path: Path) -> None:
     assert report.skips == ()
     assert report.facts.checked == report.facts.tensors > 0
     assert report.facts.quant == asked(name).get("name", name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_may_stand_beside_is_silent(name: str, tmp_path: Path) -> None:
+    report = judged(made(name, spare=True), tmp_path)
+    assert [(it.code, it.message) for it in report.findings] == []
 
 
 @pytest.mark.parametrize(("name", "end"), each_end())

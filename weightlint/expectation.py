@@ -50,6 +50,7 @@ def expect(case: Case) -> None:
         return
     from weightlint.expansion import bad_fields, expand
     from weightlint.quantising import quantised
+    from weightlint.recognising import settled
 
     try:
         # the types of a GGUF file are its own, whatever the original was stored in
@@ -67,6 +68,8 @@ def expect(case: Case) -> None:
         if case.quant is not None and table is not None:
             case.scheme = case.quant.read(table)
         expected = expand(case.schema, case.config)
+        if case.scheme is not None:
+            case.scheme = settled(case.index, expected, case.scheme)
         _recognise(case, expected, table)
         expected = quantised(expected, case.scheme) if case.scheme and not case.scheme.late else expected
     except MissingFieldError as error:

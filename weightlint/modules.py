@@ -31,10 +31,11 @@ class Listed:
     """Modules by name, as transformers reads `modules_to_not_convert`.
 
     An entry names a module, one above it, or the last segments of it (transformers' quantizers/quantizers_utils.py
-    `should_convert_module`). `*` stands for any number.
+    `should_convert_module`). `*` stands for any number. With `whole` it names that module only.
     """
 
-    def __init__(self, entries: Iterable[str]) -> None:
+    def __init__(self, entries: Iterable[str], *, whole: bool = False) -> None:
+        self.whole = whole
         self.families: dict[tuple[str, ...], set[Coord]] = defaultdict(set)
         self.starred: set[tuple[str, ...]] = set()
         for entry in entries:
@@ -52,6 +53,8 @@ class Listed:
             return lambda coord: True  # noqa: ARG005 -- whatever its numbers
         heads: list[set[Coord]] = []
         for family, coords in self.families.items():
+            if self.whole and segments != family:
+                continue
             if segments[: len(family)] == family:
                 heads.append(coords)
             elif () in coords and segments[-len(family) :] == family:
@@ -76,6 +79,17 @@ class Matching:
             return (lambda coord: True) if self.test(module(slot.name(first))) else None  # noqa: ARG005
         held = {coord for coord in slot.coords() if self.test(module(slot.name(coord)))}
         return held.__contains__ if held else None
+
+
+@dataclass(frozen=True, slots=True)
+class OfKind:
+    """Modules whose weights are of some kinds, as a class of modules names them."""
+
+    kinds: frozenset[str]
+
+    def of(self, slot: Slot) -> Callable[[Coord], bool] | None:
+        """Return a test that accepts all or none."""
+        return (lambda coord: True) if slot.kind in self.kinds else None  # noqa: ARG005
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,9 @@ class _Work:
     def _free(self, slot: Slot) -> Callable[[Coord], bool] | None:
         if slot.kind in self.scheme.free:
             return lambda coord: True  # noqa: ARG005 -- wherever it is
+        loose = self.scheme.loose.of(slot)
+        if loose is not None:
+            return loose
         if not self.scheme.mtp:
             return None
         if slot.pattern.startswith(("mtp.", "model.mtp")):

@@ -46,17 +46,24 @@ def recognise(
 ) -> Recognised | None:
     """Return the quantisation of the tensors where it is another than what is declared, None where that fits."""
     sample = [share for slot in _weights(plain) for share in _sampled(slot)]
-    odd = [slot for slot in sample if not _is_plain(index, slot)]
-    # most checkpoints are as they say: the other schemes are not even loaded for them
-    right = len(_right(index, odd, declared[0].read(declared[1]))) if declared is not None and odd else 0
-    if 2 * right >= len(odd):
+    other = [slot for slot in sample if not _is_plain(index, slot)]
+    right = [] if declared is None else _right(index, other, declared[0].read(declared[1]))
+    if 2 * len(right) >= len(other):
         return None
     ends = {part.end for quant in quants.values() for form in _forms(quant) for part in form.parts}
-    odd = [slot for slot in odd if _is_touched(index, slot, ends)]
-    if declared is not None and 2 * right >= len(odd):
+    odd = [slot for slot in other if _is_touched(index, slot, ends)]
+    if 2 * len(right) >= len(odd):
         return None
     best = max(_guesses(index, odd, quants, declared), key=lambda it: len(it.weights), default=None)
     return best if best is not None and 2 * len(best.weights) >= len(odd) else None
+
+
+def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
+    """Return the scheme or the one of its kind that fits most weights."""
+    if not scheme.alike:
+        return scheme
+    sample = [share for slot in _weights(plain) for share in _sampled(slot)]
+    return max((scheme, *scheme.alike), key=lambda it: len(_right(index, sample, it)))
 
 
 def _right(index: Index, odd: Sequence[Slot], scheme: Scheme) -> list[Slot]:
@@ -82,7 +89,8 @@ def _guesses(
 ) -> Iterator[Recognised]:
     first = declared[0] if declared else None
     for quant in sorted(quants.values(), key=lambda quant: quant is not first):
-        there = [slot for slot in odd if any(_has(index, slot, form) for form in _forms(quant))]
+        forms = _forms(quant)
+        there = [slot for slot in odd if any(_has(index, slot, form) for form in forms)]
         for guess in quant.guesses if there else ():
             own = declared is not None and quant is first
             table = {**declared[1], **guess} if own and declared else guess
@@ -115,14 +123,10 @@ def _is_touched(index: Index, slot: Slot, ends: Iterable[str]) -> bool:
     return any(named(stem, end) in index.rows for end in ends)
 
 
-def _forms(quant: Quant) -> Iterator[Form]:
-    """Yield one form for each set of names of parts."""
-    found: dict[tuple[str, ...], Form] = {}
-    for guess in quant.guesses:
-        form = quant.read(guess).default
-        if form is not None:
-            found.setdefault(tuple(part.end for part in form.parts), form)
-    yield from found.values()
+def _forms(quant: Quant) -> Iterable[Form]:
+    """Return the forms that tables may ask for, one of those with the same names of parts."""
+    forms = (form for guess in quant.guesses for form in quant.read(guess).forms)
+    return {tuple((part.end, part.need) for part in form.parts): form for form in forms}.values()
 
 
 def _weights(plain: Expected) -> Iterator[Slot]:

@@ -13,7 +13,7 @@ from weightlint.config import BadFieldError
 from weightlint.form import Form, Part
 from weightlint.modules import Listed
 from weightlint.quant import Quant
-from weightlint.quant_table import texts
+from weightlint.quant_table import said, texts
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ POWERS = [1 << power for power in range(11)]
 QUANT = Quant(
     name="fp8_block",
     title="FP8 in blocks",
-    declared=lambda table: table.get("quant_method") == "fp8" and table.get("weight_block_size") is not None,
+    declared=lambda table: (
+        said(table, "quant_method") == "fp8" and table.get("weight_block_size") is not None
+    ),
     read=read,
     guesses=(
         _table(128, 128),
