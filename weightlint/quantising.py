@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from weightlint.names import Coord
     from weightlint.scheme import Scheme
 
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+
 
 def quantised(expected: Expected, scheme: Scheme) -> Expected:
     """Put the tensors of its form in the place of every weight that a scheme quantises.
@@ -29,7 +32,7 @@ def quantised(expected: Expected, scheme: Scheme) -> Expected:
         for layout in expected.layouts
     ]
     layouts = (replace(it, dropped=it.dropped | work.renamed(it.dropped)) for it in stacks)
-    ignores = tuple(Ignore(pattern, why) for pattern, why in scheme.beside.items())
+    ignores = (*(Ignore(pattern, why) for pattern, why in scheme.beside.items()), *work.idle)
     return replace(
         expected,
         slots=slots,
@@ -44,6 +47,7 @@ class _Work:
     def __init__(self, scheme: Scheme, expected: Expected) -> None:
         self.scheme = scheme
         self.choices: list[Layout] = []
+        self.idle: list[Ignore] = []
         self._mtp = frozenset(expected.axes.get("mtp", ()))
         self._names: dict[str, set[str]] = defaultdict(set)
 
@@ -68,6 +72,9 @@ class _Work:
                 yield from self._formed(share, form)
 
     def _formed(self, slot: Slot, form: Form) -> Iterator[Slot]:
+        for end in form.beside:
+            name = _PLACEHOLDER.sub("*", named(slot.pattern, end))
+            self.idle.append(Ignore(name, f"{form.name} writes it for modules that have none"))
         free = self._free(slot)
         loose, bound = (slot.where(free), slot.where(lambda coord: not free(coord))) if free else (None, slot)
         if bound is not None:

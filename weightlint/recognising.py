@@ -89,6 +89,8 @@ def _guesses(
 ) -> Iterator[Recognised]:
     first = declared[0] if declared else None
     for quant in sorted(quants.values(), key=lambda quant: quant is not first):
+        if quant.borrows and quant is not first:
+            continue
         forms = _forms(quant)
         there = [slot for slot in odd if any(_has(index, slot, form) for form in forms)]
         for guess in quant.guesses if there else ():

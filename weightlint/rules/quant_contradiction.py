@@ -50,7 +50,8 @@ def _recognised(case: Case, found: Recognised) -> Finding:
     beside = [row for slot, found in matched.items() if slot.of is not None for row in found]
     config = case.checkpoint.config_path
     what = f"{found.quant.title} with {found.form.says}" if found.form.says else found.quant.title
-    keys = {key: value for key, value in found.table.items() if key in found.quant.guesses[0]}
+    guessed = {key for guess in found.quant.guesses for key in guess}
+    keys = {key: value for key, value in found.table.items() if key in guessed}
     if case.quant is None:
         says, cure = "declares no quantisation", f'restore "quantization_config": {json.dumps(keys)}'
     elif case.quant is found.quant:
