@@ -83,11 +83,17 @@ class _Work:
             yield from made
         if loose is not None:
             yield replace(loose, quant=False)
-            made = list(parts(loose, form))
-            marks = frozenset(it.pattern for it in made if it.pattern != loose.pattern)
-            self.choices.append(
-                Layout(f"{form.name} {loose.pattern}", frozenset({loose.pattern}), tuple(made), marks=marks)
-            )
+            self.choices += (self._choice(loose, it) for it in dict.fromkeys((form, *self.scheme.ways)))
+
+    def _choice(self, slot: Slot, form: Form) -> Layout:
+        """Return the layout of a weight in a form; where there are several forms, only names of parts tell them apart."""
+        made = tuple(parts(slot, form))
+        names = (named(slot.pattern, part.end) for part in form.parts if _is_needed(part))
+        marks = frozenset(name for name in names if name != slot.pattern)
+        only = not self.scheme.ways
+        return Layout(
+            f"{form.name} {slot.pattern}", frozenset({slot.pattern}), made, marks=marks, by_type=only
+        )
 
     def _free(self, slot: Slot) -> Callable[[Coord], bool] | None:
         if slot.kind in self.scheme.free:

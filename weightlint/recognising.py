@@ -54,8 +54,19 @@ def recognise(
     odd = [slot for slot in other if _is_touched(index, slot, ends)]
     if 2 * len(right) >= len(odd):
         return None
-    best = max(_guesses(index, odd, quants, declared), key=lambda it: len(it.weights), default=None)
-    return best if best is not None and 2 * len(best.weights) >= len(odd) else None
+    best = max(_guesses(index, odd, quants, declared), key=_told, default=None)
+    if best is None or 2 * len(best.weights) < len(odd):
+        return None
+    if declared is not None and best.quant is not declared[0]:
+        # what lacks a part of the declared form may be whole in a poorer one
+        near = _right(index, odd, declared[0].read(declared[1]), whole=False)
+        return None if 2 * len(near) >= len(odd) else best
+    return best
+
+
+def _told(found: Recognised) -> tuple[int, int]:
+    """Count the weights that a quantisation explains, then the tensors of each."""
+    return len(found.weights), sum(part.need is Presence.REQUIRED for part in found.form.parts)
 
 
 def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
@@ -66,17 +77,20 @@ def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
     return max((scheme, *scheme.alike), key=lambda it: len(_right(index, sample, it)))
 
 
-def _right(index: Index, odd: Sequence[Slot], scheme: Scheme) -> list[Slot]:
+def _right(index: Index, odd: Sequence[Slot], scheme: Scheme, *, whole: bool = True) -> list[Slot]:
     forms = ((slot, form) for slot in odd for form, _ in scheme.shares(slot))
-    return [slot for slot, form in forms if form is not None and fitting(index, slot, form)]
+    return [slot for slot, form in forms if form is not None and fitting(index, slot, form, whole=whole)]
 
 
-def fitting(index: Index, slot: Slot, form: Form) -> bool:
-    """Tell whether the one tensor of a slot is there in a form: all parts that must be, and none of another shape."""
+def fitting(index: Index, slot: Slot, form: Form, *, whole: bool = True) -> bool:
+    """Tell whether the one tensor of a slot is there in a form: all parts that must be, and none of another shape.
+
+    If it need not be `whole`, two parts are enough.
+    """
     found = 0
     for part in parts(slot, form):
         row = index.rows.get(part.name(next(part.coords())))
-        if row is None and part.need is Presence.REQUIRED:
+        if row is None and part.need is Presence.REQUIRED and whole:
             return False
         if row is not None and not fits(part, index.kind(row)):
             return False
@@ -91,8 +105,7 @@ def _guesses(
     for quant in sorted(quants.values(), key=lambda quant: quant is not first):
         if quant.borrows and quant is not first:
             continue
-        forms = _forms(quant)
-        there = [slot for slot in odd if any(_has(index, slot, form) for form in forms)]
+        there = [slot for slot in odd if any(_has(index, slot, form) for form in _forms(quant))]
         for guess in quant.guesses if there else ():
             own = declared is not None and quant is first
             table = {**declared[1], **guess} if own and declared else guess
@@ -101,7 +114,8 @@ def _guesses(
             except BadFieldError:
                 continue
             form = scheme.default
-            held = tuple(slot for slot in there if form is not None and fitting(index, slot, form))
+            forms = (*filter(None, (form,)), *scheme.ways)
+            held = tuple(slot for slot in there if any(fitting(index, slot, it) for it in forms))
             if held and form is not None:
                 yield Recognised(quant, table, scheme if own else _free(scheme), form, held)
 
