@@ -68,15 +68,18 @@ def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
 
 def _right(index: Index, odd: Sequence[Slot], scheme: Scheme) -> list[Slot]:
     forms = ((slot, form) for slot in odd for form, _ in scheme.shares(slot))
-    return [slot for slot, form in forms if form is not None and fitting(index, slot, form)]
+    return [slot for slot, form in forms if form is not None and fitting(index, slot, form, whole=False)]
 
 
-def fitting(index: Index, slot: Slot, form: Form) -> bool:
-    """Tell whether the one tensor of a slot is there in a form: all parts that must be, and none of another shape."""
+def fitting(index: Index, slot: Slot, form: Form, *, whole: bool = True) -> bool:
+    """Tell whether the one tensor of a slot is there in a form: its numbers with parts beside, none of another shape.
+
+    With `whole`, all parts that must be are there; else some may be lost.
+    """
     found = 0
     for part in parts(slot, form):
         row = index.rows.get(part.name(next(part.coords())))
-        if row is None and part.need is Presence.REQUIRED:
+        if row is None and part.need is Presence.REQUIRED and (whole or part.form is not None):
             return False
         if row is not None and not fits(part, index.kind(row)):
             return False
