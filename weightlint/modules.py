@@ -92,6 +92,17 @@ class AnyOf:
         return lambda coord: any(test(coord) for test in tests)
 
 
+@dataclass(frozen=True, slots=True)
+class OfKind:
+    """Modules whose weights are of one kind: the routed experts of a model that treats them on their own."""
+
+    kind: str
+
+    def of(self, slot: Slot) -> Callable[[Coord], bool] | None:
+        """Return a test that every weight of the kind passes."""
+        return (lambda coord: True) if slot.kind == self.kind else None  # noqa: ARG005 -- whatever its numbers
+
+
 EVERY = Matching(lambda _: True, numbers=False)
 NONE = AnyOf(())
 
