@@ -63,13 +63,15 @@ class FieldSpec:
 class Config:
     """The parsed config file; `changes` are fields replaced to try out another value.
 
-    `names` gives the file's own name of a field where it is not the Hugging Face one.
+    `names` gives the file's own name of a field where it is not the Hugging Face one. `unsaid` is what holds where a
+    quantisation table does not say it.
     """
 
     data: Mapping[str, Any]
     path: str = "config.json"
     changes: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    unsaid: Mapping[str, Any] = field(default_factory=dict)
 
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
         """Look a name up in the nested config `scope`, then at the top; a dotted name is absolute."""
@@ -110,10 +112,11 @@ class Config:
 
     @property
     def quantization(self) -> Mapping[str, Any] | None:
-        """The quantisation table that the config declares, wherever it stands."""
+        """The quantisation table that the config declares, wherever it stands; what may stand in it or beside it is in it."""
         for holder in (self.data, self.data.get("text_config")):
             if isinstance(holder, dict) and isinstance(holder.get("quantization_config"), dict):
-                return dict(holder["quantization_config"])
+                beside = {key: holder[key] for key in self.unsaid if key in holder}
+                return {**self.unsaid, **beside, **holder["quantization_config"]}
         return None
 
 

@@ -2,7 +2,8 @@
 
 Each linear or expert weight `[out, in]` is F8_E4M3 and has a sister `<weight>_scale_inv` of
 `[ceil(out / bo), ceil(in / bi)]`, a multiplier despite its name. Source: DeepSeek-V3 README_WEIGHTS.md, inference/kernel.py; config
-keys as in transformers, utils/quantization_config.py FineGrainedFP8Config.
+keys as in transformers, utils/quantization_config.py FineGrainedFP8Config. DeepSeek-V4 calls the scales `<module>.scale` and has its
+experts in FP4 (`expert_dtype`).
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from weightlint.config import BadFieldError
 from weightlint.form import Form, Part
-from weightlint.modules import Listed
+from weightlint.modules import Listed, OfKind
 from weightlint.quant import Quant
-from weightlint.quant_table import said, texts
+from weightlint.quant_table import one_of, said, texts
 from weightlint.scaled import KV_SCALES, POWERS
 from weightlint.scheme import Scheme
 
@@ -28,6 +29,9 @@ MX_BLOCK = (1, 32)
 """MXFP8: 32 inputs share a power of two, whose exponent may be stored as U8."""
 
 FIELD = "quantization_config.weight_block_size"
+SCALE = "weight_scale_inv"
+FP4_GROUP = 32
+"""Inputs that share a scale. Source: transformers, integrations/finegrained_fp8.py FP8Experts."""
 
 
 def block(table: Table) -> tuple[int, int]:
@@ -44,8 +48,11 @@ def block(table: Table) -> tuple[int, int]:
     raise BadFieldError(FIELD, f"is {size}, not two whole numbers above 0")
 
 
-def form(rows: int, columns: int, *, powers: bool = False) -> Form:
-    """Return FP8 with a scale for each block of so many rows and columns; with `powers` it may be an exponent."""
+def form(rows: int, columns: int, scale: str = SCALE, *, powers: bool = False) -> Form:
+    """Return FP8 with a scale, whose name ends so, for each block of so many rows and columns.
+
+    With `powers` a scale may be an exponent.
+    """
     return Form(
         name="fp8_block",
         bits=8,
@@ -54,7 +61,7 @@ def form(rows: int, columns: int, *, powers: bool = False) -> Form:
         parts=(
             Part(end="weight", dtypes=WEIGHTS, sides=lambda out, into: (out, into)),
             Part(
-                end="weight_scale_inv",
+                end=scale,
                 dtypes=SCALES | POWERS if powers or (rows, columns) == MX_BLOCK else SCALES,
                 sides=lambda out, into: (out.over(rows), into.over(columns)),
             ),
@@ -62,11 +69,32 @@ def form(rows: int, columns: int, *, powers: bool = False) -> Form:
     )
 
 
+def fp4(scale: str) -> Form:
+    """Return FP4 (E2M1), two numbers to a byte along the inputs, with a scale for each 32 of a row."""
+    return Form(
+        name="fp4",
+        bits=4,
+        block=(1, FP4_GROUP),
+        says="expert_dtype fp4",
+        parts=(
+            Part(end="weight", dtypes=frozenset({"I8", "U8"}), sides=lambda out, into: (out, into.packed(4, 8))),
+            Part(end=scale, dtypes=SCALES | POWERS, sides=lambda out, into: (out, into.over(FP4_GROUP))),
+        ),
+    )
+
+
 def read(table: Table) -> Scheme:
-    """Read a table of FP8 in blocks."""
+    """Read a table of FP8 in blocks.
+
+    Raises:
+        BadFieldError: a value cannot be.
+    """
     plain = Listed(texts(table, "modules_to_not_convert", "ignored_layers"))
-    default = form(*block(table), powers=said(table, "scale_fmt") == "ue8m0")
-    return Scheme(default=default, groups=((plain, None),), mtp=False, beside=KV_SCALES)
+    scale = one_of(table, "scale_name", (SCALE, "scale"))
+    experts = one_of(table, "expert_dtype", ("fp8", "fp4"))
+    packed = ((OfKind(frozenset({"expert"})), fp4(scale)),) if experts == "fp4" else ()
+    default = form(*block(table), scale, powers=said(table, "scale_fmt") == "ue8m0")
+    return Scheme(default=default, groups=((plain, None), *packed), mtp=False, beside=KV_SCALES)
 
 
 def _table(rows: int, columns: int) -> Table:
