@@ -54,11 +54,15 @@ class _Work:
     def place(self, slot: Slot) -> Iterator[Slot]:
         """Yield what stands in the place of one slot."""
         scheme = self.scheme
-        if not slot.quant or len(slot.shape) < 2 or slot.kind not in scheme.kinds | scheme.free:
+        if (
+            len(slot.shape) < 2
+            or slot.kind not in scheme.kinds | scheme.free
+            or not (slot.quant or scheme.all)
+        ):
             yield slot
             return
         for form, share in scheme.shares(slot):
-            if form is None:
+            if form is None or (len(slot.shape) > 2 and not form.stack):
                 yield replace(share, quant=False)
             else:
                 yield from self._formed(share, form)

@@ -26,8 +26,9 @@ class Scheme:
     `groups` are modules with a form of their own, None where they stay plain; the first that names a module counts,
     all others take `default`. `kinds` are the kinds of weights that are meant, `free` those that exporters quantise or not as they like,
     whatever the table says; with `mtp` the layers for multi-token prediction are free as well, and `loose` modules, which one framework
-    takes for plain and another does not. `beside` are names of tensors that may stand beside (`*.k_scale`), with the reason. `alike`
-    are schemes that the same table may mean as well, in the spelling of another framework: the tensors decide.
+    takes for plain and another does not. With `all` even those are meant that frameworks for GPUs never quantise. A `late` one is applied to
+    names as they are spelt in the files: its writer converts first. `beside` are names of tensors that may stand beside (`*.k_scale`), with the
+    reason. `alike` are schemes that the same table may mean as well, in the spelling of another framework: the tensors decide.
     """
 
     default: Form | None
@@ -35,6 +36,8 @@ class Scheme:
     kinds: frozenset[str] = KINDS
     free: frozenset[str] = frozenset()
     mtp: bool = True
+    all: bool = False
+    late: bool = False
     loose: Modules = NONE
     alike: tuple[Scheme, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)

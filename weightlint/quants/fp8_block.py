@@ -77,7 +77,9 @@ def fp4(scale: str) -> Form:
         block=(1, FP4_GROUP),
         says="expert_dtype fp4",
         parts=(
-            Part(end="weight", dtypes=frozenset({"I8", "U8"}), sides=lambda out, into: (out, into.packed(4, 8))),
+            Part(
+                end="weight", dtypes=frozenset({"I8", "U8"}), sides=lambda out, into: (out, into.packed(4, 8))
+            ),
             Part(end=scale, dtypes=SCALES | POWERS, sides=lambda out, into: (out, into.over(FP4_GROUP))),
         ),
     )
