@@ -1,7 +1,8 @@
 """Each scheme of `quants/`: a sound checkpoint is silent, one part dropped, misshapen, of another type or misdeclared is told once.
 
 `quants/NAME.toml` has a config and table of each scheme, `wrong` changes of the table that contradict the tensors, and `excluded` a change
-that leaves `model.layers.1.self_attn.o_proj` plain. Where `free` is true the scheme's loader takes any weight plain or quantised.
+that leaves `model.layers.1.self_attn.o_proj` plain. Where `free` is true the scheme's loader takes any weight plain or quantised; where
+tensors cannot tell a scheme from another, `undeclared` is what they are taken for.
 """
 
 from __future__ import annotations
@@ -151,8 +152,8 @@ def test_nothing_is_declared(name: str, tmp_path: Path) -> None:
     }
     report = judged(replace(made(name), config=bare), tmp_path)
     assert only(report).code == "WL401"
-    told = asked(name).get("undeclared", asked(name).get("name", name))
-    assert report.facts.quant == f"{told}, undeclared"
+    said = asked(name)
+    assert report.facts.quant == f"{said.get('undeclared', said.get('name', name))}, undeclared"
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "excluded" in asked(name)])

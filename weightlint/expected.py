@@ -27,6 +27,12 @@ Axis = tuple[int, ...]
 Box = tuple[Axis, ...]
 """One axis per placeholder, left to right; stands for their product."""
 
+NOT_LAYERS = frozenset({"expert", "draft", "vision"})
+"""Axes that number something else than the layers of the decoder: drafts are MTP layers with names of their own."""
+
+DRAFTS = ("mtp.", "model.mtp")
+"""Beginnings of the names of MTP layers that are no decoder layers by number."""
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -83,6 +89,16 @@ class Slot:
     def axes(self) -> tuple[str, ...]:
         """Names of the placeholders, left to right."""
         return tuple(_PLACEHOLDER.findall(self.pattern))
+
+    @property
+    def is_layered(self) -> bool:
+        """Tell whether the first number of a name is that of a layer of the decoder, or of an MTP layer behind it."""
+        return bool(self.axes) and self.axes[0] not in NOT_LAYERS
+
+    @property
+    def is_draft(self) -> bool:
+        """Tell whether the names are those of an MTP layer that is not numbered on from the decoder's."""
+        return self.pattern.startswith(DRAFTS)
 
     @property
     def literals(self) -> tuple[str, ...]:

@@ -103,7 +103,7 @@ class _Work:
             return loose
         if not self.scheme.mtp:
             return None
-        if slot.pattern.startswith(("mtp.", "model.mtp")):
+        if slot.is_draft:
             return lambda coord: True  # noqa: ARG005 -- all of it
         if slot.axes and self._mtp and any(self._mtp & {*box[0]} for box in slot.boxes):
             return lambda coord: coord[0] in self._mtp

@@ -47,26 +47,40 @@ def recognise(
     """Return the quantisation of the tensors where it is another than what is declared, None where that fits."""
     sample = [share for slot in _weights(plain) for share in _sampled(slot)]
     other = [slot for slot in sample if not _is_plain(index, slot)]
-    right = [] if declared is None else _right(index, other, declared[0].read(declared[1]))
-    if 2 * len(right) >= len(other):
+    scheme = settled(index, plain, declared[0].read(declared[1])) if declared is not None else _NOTHING
+    right = len(_right(index, other, scheme))
+    if 2 * right >= len(other):
         return None
     ends = {part.end for quant in quants.values() for form in _forms(quant) for part in form.parts}
     odd = [slot for slot in other if _is_touched(index, slot, ends)]
-    if 2 * len(right) >= len(odd):
+    if 2 * right >= len(odd):
         return None
-    best = max(_guesses(index, odd, quants, declared), key=_told, default=None)
-    if best is None or 2 * len(best.weights) < len(odd):
+    best = max(_guesses(index, odd, quants, declared), key=lambda it: _worth(index, it), default=None)
+    if best is None or 2 * len(best.weights) < len(odd) or _lossy(index, best, scheme):
         return None
-    if declared is not None and best.quant is not declared[0]:
-        # what lacks a part of the declared form may be whole in a poorer one
-        near = _right(index, odd, declared[0].read(declared[1]), whole=False)
-        return None if 2 * len(near) >= len(odd) else best
     return best
 
 
-def _told(found: Recognised) -> tuple[int, int]:
-    """Count the weights that a quantisation explains, then the tensors of each."""
-    return len(found.weights), sum(part.need is Presence.REQUIRED for part in found.form.parts)
+def _worth(index: Index, it: Recognised) -> tuple[int, int]:
+    """Return the weights that a guess is right about, then the tensors that it explains."""
+    forms = it.scheme.forms
+    return len(it.weights), sum(
+        max(found(index, slot, form, whole=False) for form in forms) for slot in it.weights
+    )
+
+
+def _lossy(index: Index, best: Recognised, scheme: Scheme) -> bool:
+    """Tell whether the declared scheme explains as many tensors as the best guess, only that it has lost some."""
+    declared = (
+        found(index, share, form, whole=False)
+        for slot in best.weights
+        for form, share in scheme.shares(slot)
+        if form is not None
+    )
+    return sum(declared) >= _worth(index, best)[1]
+
+
+_NOTHING = Scheme(default=None)
 
 
 def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
@@ -77,25 +91,30 @@ def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
     return max((scheme, *scheme.alike), key=lambda it: len(_right(index, sample, it)))
 
 
-def _right(index: Index, odd: Sequence[Slot], scheme: Scheme, *, whole: bool = True) -> list[Slot]:
+def _right(index: Index, odd: Sequence[Slot], scheme: Scheme) -> list[Slot]:
     forms = ((slot, form) for slot in odd for form, _ in scheme.shares(slot))
-    return [slot for slot, form in forms if form is not None and fitting(index, slot, form, whole=whole)]
+    return [slot for slot, form in forms if form is not None and fitting(index, slot, form)]
 
 
-def fitting(index: Index, slot: Slot, form: Form, *, whole: bool = True) -> bool:
-    """Tell whether the one tensor of a slot is there in a form: all parts that must be, and none of another shape.
+def fitting(index: Index, slot: Slot, form: Form) -> bool:
+    """Tell whether the one tensor of a slot is there in a form: all parts that must be, and none of another shape."""
+    return found(index, slot, form) > 0
 
-    If it need not be `whole`, two parts are enough.
+
+def found(index: Index, slot: Slot, form: Form, *, whole: bool = True) -> int:
+    """Return the number of tensors in which the one weight of a slot is there in a form, 0 if it is not.
+
+    With `whole` all parts that must be are there; else some may be lost, but not all of them.
     """
-    found = 0
+    rows = 0
     for part in parts(slot, form):
         row = index.rows.get(part.name(next(part.coords())))
-        if row is None and part.need is Presence.REQUIRED and whole:
-            return False
+        if row is None and part.need is Presence.REQUIRED and (whole or part.form is not None):
+            return 0
         if row is not None and not fits(part, index.kind(row)):
-            return False
-        found += row is not None
-    return found > 1 or len(form.parts) == 1
+            return 0
+        rows += row is not None
+    return rows if rows > 1 or len(form.parts) == 1 else 0
 
 
 def _guesses(

@@ -107,6 +107,9 @@ def _guesses() -> Iterator[Table]:
     for strategy in ("channel", "tensor"):
         whole = {"num_bits": 8, "type": "int", "strategy": strategy}
         yield _table("int-quantized", whole, {**token, "type": "int"})
+    for size in (128, 64, 32):
+        grouped = {"num_bits": 8, "type": "int", "strategy": "group", "group_size": size}
+        yield _table("int-quantized", grouped, {**token, "type": "int"})
     for symmetric in (True, False):
         for bits in (4, 8, 2, 3, 5, 6):
             for size in GROUPS:
