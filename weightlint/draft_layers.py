@@ -26,7 +26,8 @@ def remarks(case: Case) -> Iterator[dict[str, Any]]:
         lost = [slot for slot in case.ledger.missing if slot.is_draft]
         patterns = [pattern for slot in lost for pattern in slot.patterns(case.ledger.missing[slot])]
         count = sum(len(case.ledger.take_missing(slot)) for slot in lost)
-        if fields := _fields(case):
+        known = any(slot.is_draft for slot in case.joined.expected.slots)
+        if (count or not known) and (fields := _fields(case)):
             yield _absent(case, f"{counted(announced, 'MTP layer')} ({', '.join(fields)})", patterns, count)
     elif not announced and (rows := _strays(case)):
         for template, coord in [fold(case.index.names[row]) for row in rows]:
