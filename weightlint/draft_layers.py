@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from weightlint import expr
-from weightlint.expected import DRAFTS
+from weightlint.expected import DRAFT
 from weightlint.finding import Level, Place, counted
 from weightlint.names import fold
 
@@ -53,7 +53,7 @@ def _fields(case: Case) -> list[str]:
 
 
 def _strays(case: Case) -> list[int]:
-    found = (rows for template, rows in case.ledger.extra.items() if template.startswith(DRAFTS))
+    found = (rows for template, rows in case.ledger.extra.items() if DRAFT.search(template))
     return [row for rows in found for row in rows.values()]
 
 
