@@ -112,7 +112,13 @@ FIXED = {
 }
 # transformers builds no layers for drafts
 NO_DRAFTS = {"num_nextn_predict_layers": 0, "mtp_num_hidden_layers": 0}
-SMALL = {"linear_num_key_heads": 2, "linear_key_head_dim": 6, "linear_value_head_dim": 10, "o_groups": 2, "o_lora_rank": 12}
+SMALL = {
+    "linear_num_key_heads": 2,
+    "linear_key_head_dim": 6,
+    "linear_value_head_dim": 10,
+    "o_groups": 2,
+    "o_lora_rank": 12,
+}
 TOWER = {"hidden_size": 16, "num_heads": 2, "intermediate_size": 20, "patch_size": 2, "out_hidden_size": 64,
          "num_position_embeddings": 9}  # fmt: skip
 # modules whose names transformers changes at load, as it has them in memory. Source: conversion_mapping.py, read backwards.
@@ -140,7 +146,9 @@ def drawn(arch: str, base: dict[str, Any], source: random.Random) -> dict[str, A
         if name in CHOICES:
             *holders, last = name.split(".")
             table = out
-            for holder in holders or ([schema.scope] if schema.scope and name != "tie_word_embeddings" else []):
+            for holder in holders or (
+                [schema.scope] if schema.scope and name != "tie_word_embeddings" else []
+            ):
                 table = table[holder]
             table[last] = source.choice(CHOICES[name])
     return out

@@ -50,6 +50,7 @@ def expect(case: Case) -> None:
         return
     from weightlint.expansion import bad_fields, expand
     from weightlint.quantising import quantised
+    from weightlint.recognising import settled
 
     try:
         # the types of a GGUF file are its own, whatever the original was stored in
@@ -67,8 +68,10 @@ def expect(case: Case) -> None:
         if case.quant is not None and table is not None:
             case.scheme = case.quant.read(table)
         expected = expand(case.schema, case.config)
+        if case.scheme is not None:
+            case.scheme = settled(case.index, expected, case.scheme)
         _recognise(case, expected, table)
-        expected = quantised(expected, case.scheme) if case.scheme else expected
+        expected = quantised(expected, case.scheme) if case.scheme and not case.scheme.late else expected
     except MissingFieldError as error:
         case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
         case.bad_field = error
@@ -115,7 +118,8 @@ def settle(case: Case) -> None:
     elif case.plain is not None and isinstance(case.config, Keys):
         case.spelling = Spelling(join(case.index, case.plain), case.plain, DIALECTS["gguf"], native=True)
     elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
-        case.spelling = spelling_of(case.index, case.plain, DIALECTS, case.wanted)
+        late = case.scheme if case.scheme and case.scheme.late else None
+        case.spelling = spelling_of(case.index, case.plain, DIALECTS, case.wanted, late=late)
 
 
 def _gather(case: Case, ranks: Ranks) -> None:

@@ -46,6 +46,11 @@ class Dim(NamedTuple):
         """Return a side so many times as long."""
         return self._replace(size=self.size * factor, text=f"{self.text} * {factor}")
 
+    def by(self, other: Dim) -> Dim:
+        """Return the length of all rows one after the other, which runs along neither side."""
+        texts = (f"({dim.text})" if " + " in dim.text else dim.text for dim in (self, other))
+        return Dim(self.size * other.size, " * ".join(texts))
+
 
 ONE = Dim(1, "1")
 WORDS = frozenset({"I32", "U32", "I64", "I16", "U8", "I8"})
@@ -77,7 +82,8 @@ class Form:
     """All tensors of one quantised weight, the numbers themselves first.
 
     `bits` is the size of one number, `block` the elements along out and in that share a scale, 1 where that does not bind
-    a cut. `says` is what the settings are, in the words of the config: `bits 4, group_size 128`.
+    a cut. `says` is what the settings are, in the words of the config: `bits 4, group_size 128`. Where it does not `stack`, experts in one
+    tensor stay plain.
     """
 
     name: str
@@ -85,6 +91,7 @@ class Form:
     bits: float
     block: tuple[int, int] = (1, 1)
     says: str = ""
+    stack: bool = True
 
     @property
     def main(self) -> Part:

@@ -75,11 +75,18 @@ def settle(index: Index, expected: Expected, layout: Layout) -> Expected:
     heads = {
         coord[:1]
         for slot in layout.slots
-        if not layout.marks or slot.pattern in layout.marks
         for coord, name in zip(slot.coords(), slot.names(), strict=True)
-        if name in index.rows
+        if name in index.rows and _tells(index, layout, slot, name)
     }
     return expected.choose(layout, frozenset(heads))
+
+
+def _tells(index: Index, layout: Layout, slot: Slot, name: str) -> bool:
+    """Tell whether a tensor is of this layout: by its name, or by a type that a plain weight of that name has not."""
+    if not layout.marks or slot.pattern in layout.marks:
+        return True
+    dtype = index.kind(index.rows[name]).dtype
+    return slot.plain is not None and dtype in slot.dtypes and dtype not in slot.plain.dtypes
 
 
 def _leftover(index: Index, expected: Expected, seen: bytearray) -> tuple[Extra, int]:

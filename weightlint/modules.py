@@ -31,10 +31,11 @@ class Listed:
     """Modules by name, as transformers reads `modules_to_not_convert`.
 
     An entry names a module, one above it, or the last segments of it (transformers' quantizers/quantizers_utils.py
-    `should_convert_module`). `*` stands for any number.
+    `should_convert_module`). `*` stands for any number. With `whole` it names that module only.
     """
 
-    def __init__(self, entries: Iterable[str]) -> None:
+    def __init__(self, entries: Iterable[str], *, whole: bool = False) -> None:
+        self.whole = whole
         self.families: dict[tuple[str, ...], set[Coord]] = defaultdict(set)
         self.starred: set[tuple[str, ...]] = set()
         for entry in entries:
@@ -52,6 +53,8 @@ class Listed:
             return lambda coord: True  # noqa: ARG005 -- whatever its numbers
         heads: list[set[Coord]] = []
         for family, coords in self.families.items():
+            if self.whole and segments != family:
+                continue
             if segments[: len(family)] == family:
                 heads.append(coords)
             elif () in coords and segments[-len(family) :] == family:
@@ -79,6 +82,17 @@ class Matching:
 
 
 @dataclass(frozen=True, slots=True)
+class OfKind:
+    """Modules whose weights are of some kinds, as a class of modules names them."""
+
+    kinds: frozenset[str]
+
+    def of(self, slot: Slot) -> Callable[[Coord], bool] | None:
+        """Return a test that accepts all or none."""
+        return (lambda coord: True) if slot.kind in self.kinds else None  # noqa: ARG005
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf:
     """Modules that one of several lists names."""
 
@@ -90,17 +104,6 @@ class AnyOf:
         if len(tests) < 2:
             return tests[0] if tests else None
         return lambda coord: any(test(coord) for test in tests)
-
-
-@dataclass(frozen=True, slots=True)
-class OfKind:
-    """Modules whose weights are of one kind: the routed experts of a model that treats them on their own."""
-
-    kind: str
-
-    def of(self, slot: Slot) -> Callable[[Coord], bool] | None:
-        """Return a test that every weight of the kind passes."""
-        return (lambda coord: True) if slot.kind == self.kind else None  # noqa: ARG005 -- whatever its numbers
 
 
 EVERY = Matching(lambda _: True, numbers=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from weightlint.config import BadFieldError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from weightlint.quant import Table
 
 BITS_KEY, GROUP_KEY = "bits", "group_size"
@@ -22,8 +25,16 @@ def bad(key: str, why: str) -> BadFieldError:
     return BadFieldError(f"quantization_config.{key}", why)
 
 
-def whole(table: Table, *keys: str, default: int | None = None) -> int:
+def said(table: Table, key: str) -> str:
+    """Return a text in small letters, an empty one where there is none."""
+    value = table.get(key)
+    return value.lower() if isinstance(value, str) else ""
+
+
+def whole(table: Table, *keys: str, default: int | None = None, at: str = "") -> int:
     """Return a whole number of a quantisation table, by the first of these keys that it has.
+
+    `at` is where the table stands in the config's own: `config_groups.group_0.`.
 
     Raises:
         BadFieldError: it has none of them, or another kind of value.
@@ -33,10 +44,69 @@ def whole(table: Table, *keys: str, default: int | None = None) -> int:
             value = table[key]
             if type(value) is int:
                 return value
-            raise bad(key, f"is {value!r}, not a whole number")
+            raise bad(at + key, f"is {shown(value)}, not a whole number")
     if default is None:
-        raise bad(keys[0], "is not there")
+        raise bad(at + keys[0], "is not there")
     return default
+
+
+def above_zero(table: Table, key: str, *, at: str = "", default: int | None = None) -> int:
+    """Return a whole number above 0.
+
+    Raises:
+        BadFieldError: it is none.
+    """
+    value = whole(table, key, default=default, at=at)
+    if value < 1:
+        raise bad(at + key, f"is {value}, not above 0")
+    return value
+
+
+def pair(table: Table, key: str, *, at: str = "") -> tuple[int, int]:
+    """Return two whole numbers above 0: rows and columns of a block.
+
+    Raises:
+        BadFieldError: they are none.
+    """
+    value = table.get(key)
+    if isinstance(value, list | tuple) and len(value) == 2 and all(type(n) is int and n > 0 for n in value):
+        return value[0], value[1]
+    raise bad(at + key, f"is {shown(value)}, not two whole numbers above 0")
+
+
+def word(
+    table: Table, key: str, options: Collection[str], *, at: str = "", default: str | None = None
+) -> str:
+    """Return a text that is one of some, in small letters.
+
+    Raises:
+        BadFieldError: it is none of them.
+    """
+    value = table.get(key)
+    value = default if value is None else value
+    if isinstance(value, str) and value.lower() in options:
+        return value.lower()
+    raise bad(at + key, f"is {shown(value)}, not one of {', '.join(sorted(options))}")
+
+
+def inner(table: Table, key: str, *, at: str = "") -> Table:
+    """Return a table within a table, an empty one where there is none.
+
+    Raises:
+        BadFieldError: there is something else.
+    """
+    value = table.get(key)
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    raise bad(at + key, f"is {shown(value)}, not a table")
+
+
+def shown(value: object) -> str:
+    """Return a value of the config as its file writes it, cut short."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def texts(table: Table, *keys: str) -> tuple[str, ...]:

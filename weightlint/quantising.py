@@ -54,11 +54,15 @@ class _Work:
     def place(self, slot: Slot) -> Iterator[Slot]:
         """Yield what stands in the place of one slot."""
         scheme = self.scheme
-        if not slot.quant or len(slot.shape) < 2 or slot.kind not in scheme.kinds | scheme.free:
+        if (
+            len(slot.shape) < 2
+            or slot.kind not in scheme.kinds | scheme.free
+            or not (slot.quant or scheme.all)
+        ):
             yield slot
             return
         for form, share in scheme.shares(slot):
-            if form is None:
+            if form is None or (len(slot.shape) > 2 and not form.stack):
                 yield replace(share, quant=False)
             else:
                 yield from self._formed(share, form)
@@ -81,6 +85,9 @@ class _Work:
     def _free(self, slot: Slot) -> Callable[[Coord], bool] | None:
         if slot.kind in self.scheme.free:
             return lambda coord: True  # noqa: ARG005 -- wherever it is
+        loose = self.scheme.loose.of(slot)
+        if loose is not None:
+            return loose
         if not self.scheme.mtp:
             return None
         if slot.is_draft:

@@ -46,14 +46,46 @@ def recognise(
 ) -> Recognised | None:
     """Return the quantisation of the tensors where it is another than what is declared, None where that fits."""
     sample = [share for slot in _weights(plain) for share in _sampled(slot)]
+    other = [slot for slot in sample if not _is_plain(index, slot)]
+    scheme = settled(index, plain, declared[0].read(declared[1])) if declared is not None else _NOTHING
+    right = len(_right(index, other, scheme))
+    if 2 * right >= len(other):
+        return None
     ends = {part.end for quant in quants.values() for form in _forms(quant) for part in form.parts}
-    odd = [slot for slot in sample if not _is_plain(index, slot) and _is_touched(index, slot, ends)]
-    if declared is not None:
-        right = _right(index, odd, declared[0].read(declared[1]))
-        if 2 * len(right) >= len(odd):
-            return None
-    best = max(_guesses(index, odd, quants, declared), key=lambda it: len(it.weights), default=None)
-    return best if best is not None and 2 * len(best.weights) >= len(odd) else None
+    odd = [slot for slot in other if _is_touched(index, slot, ends)]
+    if 2 * right >= len(odd):
+        return None
+    best = max(_guesses(index, odd, quants, declared), key=lambda it: _worth(index, it), default=None)
+    if best is None or 2 * len(best.weights) < len(odd) or _lossy(index, best, scheme):
+        return None
+    return best
+
+
+def _worth(index: Index, it: Recognised) -> tuple[int, int]:
+    """Return the weights that a guess is right about, then the tensors that it explains."""
+    return len(it.weights), sum(found(index, slot, it.form, whole=False) for slot in it.weights)
+
+
+def _lossy(index: Index, best: Recognised, scheme: Scheme) -> bool:
+    """Tell whether the declared scheme explains as many tensors as the best guess, only that it has lost some."""
+    declared = (
+        found(index, share, form, whole=False)
+        for slot in best.weights
+        for form, share in scheme.shares(slot)
+        if form is not None
+    )
+    return sum(declared) >= _worth(index, best)[1]
+
+
+_NOTHING = Scheme(default=None)
+
+
+def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
+    """Return the scheme or the one of its kind that fits most weights."""
+    if not scheme.alike:
+        return scheme
+    sample = [share for slot in _weights(plain) for share in _sampled(slot)]
+    return max((scheme, *scheme.alike), key=lambda it: len(_right(index, sample, it)))
 
 
 def _right(index: Index, odd: Sequence[Slot], scheme: Scheme) -> list[Slot]:
@@ -63,15 +95,23 @@ def _right(index: Index, odd: Sequence[Slot], scheme: Scheme) -> list[Slot]:
 
 def fitting(index: Index, slot: Slot, form: Form) -> bool:
     """Tell whether the one tensor of a slot is there in a form: all parts that must be, and none of another shape."""
-    found = 0
+    return found(index, slot, form) > 0
+
+
+def found(index: Index, slot: Slot, form: Form, *, whole: bool = True) -> int:
+    """Return the number of tensors in which the one weight of a slot is there in a form, 0 if it is not.
+
+    With `whole` all parts that must be are there; else some may be lost, but not all of them.
+    """
+    rows = 0
     for part in parts(slot, form):
         row = index.rows.get(part.name(next(part.coords())))
-        if row is None and part.need is Presence.REQUIRED:
-            return False
+        if row is None and part.need is Presence.REQUIRED and (whole or part.form is not None):
+            return 0
         if row is not None and not fits(part, index.kind(row)):
-            return False
-        found += row is not None
-    return found > 1 or len(form.parts) == 1
+            return 0
+        rows += row is not None
+    return rows if rows > 1 or len(form.parts) == 1 else 0
 
 
 def _guesses(
@@ -79,7 +119,8 @@ def _guesses(
 ) -> Iterator[Recognised]:
     first = declared[0] if declared else None
     for quant in sorted(quants.values(), key=lambda quant: quant is not first):
-        there = [slot for slot in odd if any(_has(index, slot, form) for form in _forms(quant))]
+        forms = _forms(quant)
+        there = [slot for slot in odd if any(_has(index, slot, form) for form in forms)]
         for guess in quant.guesses if there else ():
             own = declared is not None and quant is first
             table = {**declared[1], **guess} if own and declared else guess
@@ -112,12 +153,10 @@ def _is_touched(index: Index, slot: Slot, ends: Iterable[str]) -> bool:
     return any(named(stem, end) in index.rows for end in ends)
 
 
-def _forms(quant: Quant) -> Iterator[Form]:
-    """Yield the form of the most usual table: names of parts do not depend on the rest."""
-    for guess in quant.guesses[:1]:
-        form = quant.read(guess).default
-        if form is not None:
-            yield form
+def _forms(quant: Quant) -> Iterable[Form]:
+    """Return the forms that tables may ask for, one of those with the same names of parts."""
+    forms = (form for guess in quant.guesses for form in quant.read(guess).forms)
+    return {tuple((part.end, part.need) for part in form.parts): form for form in forms}.values()
 
 
 def _weights(plain: Expected) -> Iterator[Slot]:

@@ -164,7 +164,7 @@ def explained_by(case: Case, arch: str) -> frozenset[str] | None:
 def _rejoined(case: Case, schema: Schema, config: Config) -> Joined | None:
     try:
         expected = expand(schema, config)
-        if case.scheme is not None:
+        if case.scheme is not None and not case.scheme.late:
             expected = quantised(expected, case.scheme)
         spelt = case.spelling.write(expected) if case.spelling else expected
     except (DialectError, FieldError, SchemaError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from weightlint.modules import NONE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -23,8 +25,10 @@ class Scheme:
 
     `groups` are modules with a form of their own, None where they stay plain; the first that names a module counts,
     all others take `default`. `kinds` are the kinds of weights that are meant, `free` those that exporters quantise or not as they like,
-    whatever the table says; with `mtp` the layers for multi-token prediction are free as well. `beside` are names of tensors that may stand
-    beside (`*.k_scale`), with the reason.
+    whatever the table says; with `mtp` the layers for multi-token prediction are free as well, and `loose` modules, which one framework
+    takes for plain and another does not. With `all` even those are meant that frameworks for GPUs never quantise. A `late` one is applied to
+    names as they are spelt in the files: its writer converts first. `beside` are names of tensors that may stand beside (`*.k_scale`), with the
+    reason. `alike` are schemes that the same table may mean as well, in the spelling of another framework: the tensors decide.
     """
 
     default: Form | None
@@ -32,6 +36,10 @@ class Scheme:
     kinds: frozenset[str] = KINDS
     free: frozenset[str] = frozenset()
     mtp: bool = True
+    all: bool = False
+    late: bool = False
+    loose: Modules = NONE
+    alike: tuple[Scheme, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -95,7 +95,11 @@ def _layers(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     depth = config["num_hidden_layers"]
     step = max(config.get("decoder_sparse_step") or 1, config.get("moe_layer_freq") or 1)
-    few = depth if config.get("num_nextn_predict_layers") else min(depth, max(LAYERS, step + 1, _period(config)))
+    few = (
+        depth
+        if config.get("num_nextn_predict_layers")
+        else min(depth, max(LAYERS, step + 1, _period(config)))
+    )
     out: dict[str, Any] = {"num_hidden_layers": few}
     if isinstance(config.get("max_window_layers"), int):
         out["max_window_layers"] = min(few, config["max_window_layers"])
@@ -119,5 +123,7 @@ def _period(config: Mapping[str, Any]) -> int:
 def _linear(config: Mapping[str, Any], few: int) -> dict[str, Any]:
     """Keep the linear attention of few layers, which Kimi-Linear counts from 1."""
     small = {name: min(value, 4) if isinstance(value, int) else value for name, value in config.items()}
-    lists = {name: [at for at in value if at <= few] for name, value in config.items() if isinstance(value, list)}
+    lists = {
+        name: [at for at in value if at <= few] for name, value in config.items() if isinstance(value, list)
+    }
     return {**small, **lists}

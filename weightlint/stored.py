@@ -31,6 +31,8 @@ def plain_rows(case: Case) -> Hits:
     ]:
         plain = slot.plain
         assert plain is not None
+        if plain.axes != slot.axes:
+            continue  # a dialect that cuts a weight in pieces: the plain one has another name there
         found = _stored_plain(case, slot) if plain.pattern == slot.pattern else _instead(case, slot, plain)
         if found:
             hits[slot] = found

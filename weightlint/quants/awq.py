@@ -13,7 +13,7 @@ from weightlint.expected import Presence
 from weightlint.form import WORDS, Form, Part
 from weightlint.modules import containing
 from weightlint.quant import Quant
-from weightlint.quant_table import GROUPS, bits_and_group, texts
+from weightlint.quant_table import GROUPS, bits_and_group, said, texts
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ QUANT = Quant(
     name="awq",
     title="AWQ",
     declared=lambda table: (
-        table.get("quant_method") in {"awq", "awq_marlin"}
+        said(table, "quant_method") in {"awq", "awq_marlin"}
         and str(table.get("version", "gemm")).lower() == "gemm"
     ),
     read=read,

@@ -14,7 +14,8 @@ from weightlint.config import BadFieldError
 from weightlint.form import Form, Part
 from weightlint.modules import Listed, OfKind
 from weightlint.quant import Quant
-from weightlint.quant_table import one_of, texts
+from weightlint.quant_table import one_of, said, texts
+from weightlint.scaled import KV_SCALES, POWERS
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 WEIGHTS = frozenset({"F8_E4M3"})
 SCALES = frozenset({"F32", "BF16", "F16", "F8_E8M0"})
-"""F32 in DeepSeek and Kimi, BF16 in Qwen3-FP8, F8_E8M0 where `scale_fmt` is ue8m0."""
+"""F32 in DeepSeek and Kimi, BF16 in Qwen3-FP8, F8_E8M0 in DeepSeek-V4; with `scale_fmt` ue8m0 V3.1 has F32 all the same."""
+
+MX_BLOCK = (1, 32)
+"""MXFP8: 32 inputs share a power of two, whose exponent may be stored as U8."""
 
 FIELD = "quantization_config.weight_block_size"
 SCALE = "weight_scale_inv"
@@ -36,14 +40,19 @@ def block(table: Table) -> tuple[int, int]:
     Raises:
         BadFieldError: it is no pair of whole numbers above 0.
     """
-    size = table["weight_block_size"]
+    size = table.get("weight_block_size")
+    if size is None and said(table, "quant_method") == "mxfp8":
+        return MX_BLOCK
     if isinstance(size, list | tuple) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
         return size[0], size[1]
     raise BadFieldError(FIELD, f"is {size}, not two whole numbers above 0")
 
 
-def form(rows: int, columns: int, scale: str = SCALE) -> Form:
-    """Return FP8 with a scale, whose name ends so, for each block of so many rows and columns."""
+def form(rows: int, columns: int, scale: str = SCALE, *, powers: bool = False) -> Form:
+    """Return FP8 with a scale, whose name ends so, for each block of so many rows and columns.
+
+    With `powers` a scale may be an exponent.
+    """
     return Form(
         name="fp8_block",
         bits=8,
@@ -53,7 +62,7 @@ def form(rows: int, columns: int, scale: str = SCALE) -> Form:
             Part(end="weight", dtypes=WEIGHTS, sides=lambda out, into: (out, into)),
             Part(
                 end=scale,
-                dtypes=SCALES,
+                dtypes=SCALES | POWERS if powers or (rows, columns) == MX_BLOCK else SCALES,
                 sides=lambda out, into: (out.over(rows), into.over(columns)),
             ),
         ),
@@ -68,8 +77,10 @@ def fp4(scale: str) -> Form:
         block=(1, FP4_GROUP),
         says="expert_dtype fp4",
         parts=(
-            Part(end="weight", dtypes=frozenset({"I8", "U8"}), sides=lambda out, into: (out, into.packed(4, 8))),
-            Part(end=scale, dtypes=SCALES, sides=lambda out, into: (out, into.over(FP4_GROUP))),
+            Part(
+                end="weight", dtypes=frozenset({"I8", "U8"}), sides=lambda out, into: (out, into.packed(4, 8))
+            ),
+            Part(end=scale, dtypes=SCALES | POWERS, sides=lambda out, into: (out, into.over(FP4_GROUP))),
         ),
     )
 
@@ -83,24 +94,28 @@ def read(table: Table) -> Scheme:
     plain = Listed(texts(table, "modules_to_not_convert", "ignored_layers"))
     scale = one_of(table, "scale_name", (SCALE, "scale"))
     experts = one_of(table, "expert_dtype", ("fp8", "fp4"))
-    packed = ((OfKind("expert"), fp4(scale)),) if experts == "fp4" else ()
-    return Scheme(default=form(*block(table), scale), groups=((plain, None), *packed), mtp=False)
+    packed = ((OfKind(frozenset({"expert"})), fp4(scale)),) if experts == "fp4" else ()
+    default = form(*block(table), scale, powers=said(table, "scale_fmt") == "ue8m0")
+    return Scheme(default=default, groups=((plain, None), *packed), mtp=False, beside=KV_SCALES)
 
 
 def _table(rows: int, columns: int) -> Table:
     return {"quant_method": "fp8", "weight_block_size": [rows, columns]}
 
 
-POWERS = [1 << power for power in range(11)]
+SIZES = [1 << power for power in range(11)]
 
 QUANT = Quant(
     name="fp8_block",
     title="FP8 in blocks",
-    declared=lambda table: table.get("quant_method") == "fp8" and table.get("weight_block_size") is not None,
+    declared=lambda table: (
+        said(table, "quant_method") == "mxfp8"
+        or (said(table, "quant_method") == "fp8" and table.get("weight_block_size") is not None)
+    ),
     read=read,
     guesses=(
         _table(128, 128),
-        *(_table(size, size) for size in POWERS if size != 128),
-        *(_table(*block) for size in POWERS for block in ((1, size), (size, 1))),
+        *(_table(size, size) for size in SIZES if size != 128),
+        *(_table(*block) for size in SIZES for block in ((1, size), (size, 1))),
     ),
 )

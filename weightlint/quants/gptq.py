@@ -14,7 +14,7 @@ from weightlint.expected import Presence
 from weightlint.form import WORDS, Form, Part
 from weightlint.modules import Listed, regexes
 from weightlint.quant import Quant
-from weightlint.quant_table import BITS, GROUPS, bits_and_group, texts
+from weightlint.quant_table import BITS, GROUPS, bits_and_group, said, texts
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ QUANT = Quant(
     name="gptq",
     title="GPTQ",
     declared=lambda table: (
-        table.get("quant_method") in {"gptq", "gptq_marlin"}
-        and table.get("checkpoint_format", "gptq") in {"gptq", "gptq_v2"}
+        said(table, "quant_method") in {"gptq", "gptq_marlin"}
+        and said(table, "checkpoint_format") in {"", "gptq", "gptq_v2"}
     ),
     read=read,
     guesses=tuple(
