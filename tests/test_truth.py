@@ -164,7 +164,7 @@ def small_base(arch: str) -> dict[str, Any]:
             table.pop(listed, None)
     if "vision_config" in base:
         base["vision_config"] |= TOWER
-    return base | {"num_nextn_predict_layers": 0, "quantization_config": None}
+    return base | {"num_nextn_predict_layers": 0, "quantization_config": None, "pad_token_id": 0}
 
 
 def as_stored(arch: str, name: str) -> str:

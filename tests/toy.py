@@ -124,8 +124,10 @@ PREFERRED = ("BF16", "F32", "F8_E4M3", "F16", "I32", "U32", "I64", "U8", "I8", "
 
 def expected_of(arch: str, config: dict[str, Any], *, free: bool = False) -> Expected:
     """Expand a schema and let the declared quant rewrite it; with `free`, what may be quantised is."""
-    expected = expand(schema.load(arch), Config(config))
-    declared = Config(config).quantization
+    table = schema.load(arch)
+    given = Config(config, unsaid=table.quantization)
+    expected = expand(table, given)
+    declared = given.quantization
     for quant in QUANTS.values():
         if declared and quant.declared(declared):
             expected = quant.rewrite(expected, declared)

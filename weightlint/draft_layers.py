@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from weightlint import expr
-from weightlint.expected import DRAFTS
+from weightlint.expected import DRAFT
 from weightlint.finding import Level, Place, counted
 from weightlint.names import fold
 
@@ -26,7 +26,8 @@ def remarks(case: Case) -> Iterator[dict[str, Any]]:
         lost = [slot for slot in case.ledger.missing if slot.is_draft]
         patterns = [pattern for slot in lost for pattern in slot.patterns(case.ledger.missing[slot])]
         count = sum(len(case.ledger.take_missing(slot)) for slot in lost)
-        if fields := _fields(case):
+        known = any(slot.is_draft for slot in case.joined.expected.slots)
+        if (count or not known) and (fields := _fields(case)):
             yield _absent(case, f"{counted(announced, 'MTP layer')} ({', '.join(fields)})", patterns, count)
     elif not announced and (rows := _strays(case)):
         for template, coord in [fold(case.index.names[row]) for row in rows]:
@@ -52,7 +53,7 @@ def _fields(case: Case) -> list[str]:
 
 
 def _strays(case: Case) -> list[int]:
-    found = (rows for template, rows in case.ledger.extra.items() if template.startswith(DRAFTS))
+    found = (rows for template, rows in case.ledger.extra.items() if DRAFT.search(template))
     return [row for rows in found for row in rows.values()]
 
 

@@ -30,8 +30,8 @@ Box = tuple[Axis, ...]
 NOT_LAYERS = frozenset({"expert", "draft", "vision"})
 """Axes that number something else than the layers of the decoder: drafts are MTP layers with names of their own."""
 
-DRAFTS = ("mtp.", "model.mtp")
-"""Beginnings of the names of MTP layers that are no decoder layers by number."""
+DRAFT = re.compile(r"(^|[.])mtp[._]")
+"""What stands in the names of MTP layers that are no decoder layers by number."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -98,7 +98,7 @@ class Slot:
     @property
     def is_draft(self) -> bool:
         """Tell whether the names are those of an MTP layer that is not numbered on from the decoder's."""
-        return self.pattern.startswith(DRAFTS)
+        return DRAFT.search(self.pattern) is not None
 
     @property
     def literals(self) -> tuple[str, ...]:

@@ -55,7 +55,8 @@ def _stored_plain(case: Case, slot: Slot) -> dict[Coord, int]:
 
 def _instead(case: Case, slot: Slot, plain: Slot) -> dict[Coord, int]:
     """Take the plain weights that stand beside the names that the scheme gives."""
-    missing = case.ledger.missing.get(slot, set())
+    # a dialect may number other things than the plain name does
+    missing = case.ledger.missing.get(slot, set()) if plain.axes == slot.axes else set()
     rows = {coord: row for coord in missing if (row := case.index.rows.get(plain.name(coord))) is not None}
     extra = {
         coord: row for coord, row in rows.items() if row in case.ledger.extra.get(plain.template, {}).values()
