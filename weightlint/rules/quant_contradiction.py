@@ -56,7 +56,7 @@ def _recognised(case: Case, found: Recognised) -> Finding:
         case,
         rows + beside,
         f"{_count(rows)} {what}, but {_where(case)} {says}",
-        expected=says.removeprefix("declares "),
+        expected=f"a {found.quant.file}" if undeclared else says.removeprefix("declares "),
         found=what,
         cure=f"{cure}, or take the config of the same export",
         level=Level.WARNING if undeclared else None,
@@ -70,7 +70,7 @@ def _said_and_cure(case: Case, found: Recognised) -> tuple[str, str]:
     field = found.quant.field
     if case.quant is None and found.quant.file:
         return (
-            f"and {found.quant.file} declare no quantisation",
+            f"does not say so, nor is there a {found.quant.file}: undeclared quantisation",
             f"put the {found.quant.file} of the same export beside it: it tells a loader how each tensor is stored",
         )
     if case.quant is None:
