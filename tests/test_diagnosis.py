@@ -155,7 +155,7 @@ def test_a_lost_projection_and_its_scales_are_one_loss(order: tuple[str, ...], t
     assert only(judged(made, tmp_path)).count == 2 * len(order) * 4 * 4
 
 
-@pytest.mark.parametrize("method", ["awq", "gptq", "compressed-tensors", "bitsandbytes", "fp8"])
+@pytest.mark.parametrize("method", ["aqlm", "vptq", "spqr", "fp_quant", ""])
 def test_a_scheme_that_is_not_known_is_no_fault_of_the_checkpoint(method: str, tmp_path: Path) -> None:
     made = toy("llama", config("toy_llama"))
     packed = [replace(t, name=t.name.replace("_proj.weight", "_proj.qweight")) for t in made.tensors]

@@ -112,7 +112,7 @@ def test_numbers_come_back_as_they_were(case: tuple[Expected, Dialect, Variant])
 @quick
 @given(st.data())
 def test_the_map_between_two_dialects_makes_the_same_numbers(data: st.DataObject) -> None:
-    arch = data.draw(st.sampled_from(schema.names()))
+    arch = data.draw(st.sampled_from(sorted({arch for _, arch in WRITTEN})))
     expected = expected_of(arch, data.draw(configs(arch)))
     plain = Expected(**{**_fields(expected), "slots": consumed(expected.slots)[0]})
     names = [name for name, where in WRITTEN if where == arch]

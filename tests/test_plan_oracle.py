@@ -73,7 +73,7 @@ def test_the_plan_of_a_class_is_what_the_loader_does_without_it(arch: str) -> No
         words = {name.replace("lm_head", "embed_out"): word for name, word in words.items()}
         given = Spread(Plan(tp=2, assigned=tuple(assigned(words))), expected, None, expected.layouts)
     assert dims(given) == dims(ours)
-    assert gather(given, None) == ()
+    assert gather(given) == ()
 
 
 def config_of(file: Any) -> dict[str, Any]:

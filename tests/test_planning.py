@@ -15,7 +15,6 @@ from weightlint import api, schema
 from weightlint.cli import app
 from weightlint.errors import UsageError
 from weightlint.gpu import chosen, shown
-from weightlint.grain import Grain, grain
 from weightlint.limits import blocks
 from weightlint.loader import release
 from weightlint.plan import Plan
@@ -159,8 +158,8 @@ def spread(arch: str, name: str, plan: Plan, loader: str | None = None, **sizes:
 def test_groups_of_awq() -> None:
     """29568 / 2 is 115.5 groups of 128 (vLLM #13640, SGLang #3571)."""
     table = {"quant_method": "awq", "bits": 4, "group_size": 128}
-    assert grain(table) == Grain(1, 128, "quantisation group")
-    sizes = {
+    sizes: dict[str, Any] = {
+        "quantization_config": table,
         "hidden_size": 8192,
         "intermediate_size": 29568,
         "num_attention_heads": 64,
@@ -168,7 +167,7 @@ def test_groups_of_awq() -> None:
     }
     for tp, lines in ((1, []), (2, ["intermediate_size: 29568 / 2 = 14784 is no multiple of 128"])):
         laid = spread("llama", "toy_llama", Plan(tp=tp), "vllm@0.8.4", **sizes)
-        assert [it.line for it in blocks.refusals(laid, Grain(1, 128, "quantisation group"))] == lines
+        assert [it.line for it in blocks.refusals(laid)] == lines
 
 
 @pytest.mark.parametrize(
@@ -176,10 +175,10 @@ def test_groups_of_awq() -> None:
 )
 def test_half_a_block_of_a_fused_matrix(loader: str | None, tp: int, *, refused: bool) -> None:
     """10944 is 85.5 blocks: both releases of vLLM fail on V2-Lite in such blocks, at any tp."""
-    laid = spread(
-        "deepseek_v2", "toy_deepseek_v3", Plan(tp=tp), loader, intermediate_size=10944, hidden_size=2048
-    )
-    found = [it.line for it in blocks.refusals(laid, Grain(128, 128, "")) if it.what == "intermediate_size"]
+    table = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    sizes: dict[str, Any] = {"intermediate_size": 10944, "hidden_size": 2048, "quantization_config": table}
+    laid = spread("deepseek_v2", "toy_deepseek_v3", Plan(tp=tp), loader, **sizes)
+    found = [it.line for it in blocks.refusals(laid) if it.what == "intermediate_size"]
     assert found == (["intermediate_size: 10944 is no multiple of 128"] if refused else [])
 
 
@@ -195,16 +194,15 @@ def test_half_a_block_of_a_fused_matrix(loader: str | None, tp: int, *, refused:
     ],
 )
 def test_widths_of_experts(width: int, tp: int, loader: str, *, refused: bool) -> None:
-    sizes = {
+    sizes: dict[str, Any] = {
+        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]},
         "moe_intermediate_size": width,
         "hidden_size": 2048,
         "num_attention_heads": 32,
         "vocab_size": 2048,
     }
     laid = spread("qwen3_moe", "toy_deepseek_v3", Plan(tp=tp), loader, **sizes, num_experts=4, head_dim=128)
-    found = {
-        it.line for it in blocks.refusals(laid, Grain(128, 128, "")) if it.what == "moe_intermediate_size"
-    }
+    found = {it.line for it in blocks.refusals(laid) if it.what == "moe_intermediate_size"}
     assert bool(found) is refused
 
 

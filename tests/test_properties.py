@@ -157,18 +157,28 @@ def test_one_layer_too_few_in_the_config(pair: tuple[str, Toy]) -> None:
     assert "num_hidden_layers" in report.findings[0].message
 
 
-@pytest.mark.parametrize("arch", [name for name in ARCHS if name not in {"llama", "gpt_neox"}])
+DENSE = {"gpt_neox", "llama", "qwen2", "qwen3"}
+LOCAL = ("gpt_oss", "granitemoe", "minimax_m2", "mixtral")
+COUNTS = {
+    **dict.fromkeys(LOCAL, "num_local_experts"),
+    **dict.fromkeys(("kimi_linear", "qwen2_moe", "qwen3_5_moe", "qwen3_moe", "qwen3_next"), "num_experts"),
+}
+EXTRA: dict[str, dict[str, Any]] = {
+    "deepseek_v4": {"o_lora_rank": 8, "o_groups": 1, "head_dim": 12, "num_experts_per_tok": 2},
+    "kimi_linear": {"linear_attn_config": {"kda_layers": [1, 2], "num_heads": 3, "head_dim": 8}},
+}
+
+
+@pytest.mark.parametrize("arch", [name for name in ARCHS if name not in DENSE])
 @pytest.mark.parametrize("step", [-1, 1])
 def test_another_number_of_experts_in_the_config(arch: str, step: int) -> None:
-    field = {"mixtral": "num_local_experts", "qwen2_moe": "num_experts", "qwen3_moe": "num_experts"}.get(
-        arch, "n_routed_experts"
-    )
+    field = COUNTS.get(arch, "n_routed_experts")
     base = {
         "num_hidden_layers": 3, "hidden_size": 24, "vocab_size": 50, "intermediate_size": 34,
         "moe_intermediate_size": 14, "num_attention_heads": 4, "num_key_value_heads": 2, field: 4,
         "shared_expert_intermediate_size": 22, "q_lora_rank": 9, "kv_lora_rank": 11, "n_shared_experts": 1,
         "qk_nope_head_dim": 5, "qk_rope_head_dim": 3, "v_head_dim": 7, "first_k_dense_replace": 1,
-        "index_n_heads": 2, "index_head_dim": 13,
+        "index_n_heads": 2, "index_head_dim": 13, **EXTRA.get(arch, {}),
     }  # fmt: skip
     made = toy(arch, base)
     report = judged(arch, replace(made, config={**base, field: 4 + step}))

@@ -15,7 +15,6 @@ from toy import config, expected_of
 
 from weightlint import plan_file, schema
 from weightlint.cut import Cut, gaps, overlaps
-from weightlint.grain import grain
 from weightlint.limits.gathered import gather
 from weightlint.limits.slices import wrong
 from weightlint.loader import LOADERS, release
@@ -121,7 +120,7 @@ def test_every_recorded_rank_reads_what_it_holds(file: str, loader: str, arch: s
 def test_ranks_together_hold_each_element(loader: str | None, plan: Plan, arch: str, name: str) -> None:
     """Where nothing is refused, each tensor is covered, and no element is in two different slices."""
     spread = Spread(plan, expected_of(arch, config(name)), release(loader) if loader else None)
-    if gather(spread, None):
+    if gather(spread):
         return
     outside = spread.rules.places.get("embedding") == "none"
     for slot in spread.expected.slots:
@@ -206,7 +205,7 @@ def test_a_thousand_ranks_are_no_more_work_than_eight(monkeypatch: pytest.Monkey
     work = []
     for plan in (Plan(tp=8), Plan(tp=128, pp=8), Plan(tp=16, pp=8, dp=8)):
         asked.clear()
-        assert gather(Spread(plan, expected_of("deepseek_v3", table)), None) == ()
+        assert gather(Spread(plan, expected_of("deepseek_v3", table))) == ()
         work.append(len(asked))
     assert work[0] == work[1] == work[2]
     assert slices == []
@@ -235,7 +234,7 @@ def test_a_plan_of_transformers_cuts_what_it_names_and_no_more(tmp_path: Path) -
     table = {"tp": 2, "base_model_tp_plan": {f"layers.*.{module}": word for module, word in words.items()}}
     (tmp_path / "plan.json").write_text(json.dumps(table))
     spread = of_plan(plan_file.read(str(tmp_path / "plan.json")), "llama", "toy_llama")
-    assert gather(spread, None) == ()
+    assert gather(spread) == ()
     dims = cut_dims(spread)
     assert {name.removesuffix(".weight") for name, dim in dims.items() if dim == 0} == {
         module for module, word in words.items() if word == "colwise"
@@ -264,7 +263,7 @@ def test_a_plan_of_transformers_cuts_what_it_names_and_no_more(tmp_path: Path) -
 def test_cuts_of_a_plan_file(tmp_path: Path, cuts: dict[str, Any], says: list[str]) -> None:
     (tmp_path / "plan.json").write_text(json.dumps({"tp": 2, "cuts": cuts}))
     spread = of_plan(plan_file.read(str(tmp_path / "plan.json")), "llama", "toy_llama")
-    assert [refusal.line for refusal in gather(spread, None)] == says
+    assert [refusal.line for refusal in gather(spread)] == says
 
 
 def test_parts_are_cut_each_for_itself() -> None:
@@ -287,12 +286,10 @@ def test_parts_are_cut_each_for_itself() -> None:
 def test_the_largest_tp_of_published_models(loader: str, arch: str, largest: int, *, quantised: bool) -> None:
     """Worked out by hand from the rules of each framework, powers of two only; the V2 here is V2-Lite."""
     table = json.loads((schema.folder() / "configs" / f"{arch}.json").read_text())
-    declared = table.pop("quantization_config", None)
+    if not quantised:
+        table.pop("quantization_config", None)
     expected = expected_of(arch, table)
-    blocks = grain(declared) if quantised else None
     good = [
-        tp
-        for tp in (1 << n for n in range(9))
-        if not gather(Spread(Plan(tp=tp), expected, release(loader)), blocks)
+        tp for tp in (1 << n for n in range(9)) if not gather(Spread(Plan(tp=tp), expected, release(loader)))
     ]
     assert good == [1 << n for n in range(largest.bit_length())]

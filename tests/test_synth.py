@@ -109,6 +109,7 @@ def test_transformers_loads_the_tiny_checkpoint(arch: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("arch", ARCHES)
 def test_shrinking_keeps_the_sizes_legal(arch: str) -> None:
     small = shrink(published(arch))
+    small = small.get("text_config", small)
     heads = small["num_attention_heads"]
     assert small["hidden_size"] % heads == 0
     assert heads % small.get("num_key_value_heads", heads) == 0

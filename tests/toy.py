@@ -118,19 +118,34 @@ STEMS = {"safetensors": ("model", ".safetensors"), "torch": ("pytorch_model", ".
 WRITERS = {"safetensors": table, "torch": torch_table}
 
 
-def expected_of(arch: str, config: dict[str, Any]) -> Expected:
-    """Expand a schema and let the declared quant rewrite it."""
-    expected = expand(schema.load(arch), Config(config))
-    declared = config.get("quantization_config")
+PREFERRED = ("BF16", "F32", "F8_E4M3", "F16", "I32", "U32", "I64", "U8", "I8", "I16", "F8_E8M0")
+"""The type of a tensor, the first of these that its slot allows."""
+
+
+def expected_of(arch: str, config: dict[str, Any], *, free: bool = False) -> Expected:
+    """Expand a schema and let the declared quant rewrite it; with `free`, what may be quantised is."""
+    table = schema.load(arch)
+    given = Config(config, unsaid=table.quantization)
+    expected = expand(table, given)
+    declared = given.quantization
     for quant in QUANTS.values():
         if declared and quant.declared(declared):
             expected = quant.rewrite(expected, declared)
+    for layout in expected.layouts if free else ():
+        if layout.marks and any(slot.form is not None for slot in layout.slots):
+            heads = {coord[:1] for slot in layout.slots for coord in slot.coords()}
+            expected = expected.choose(layout, frozenset(heads))
     return expected
 
 
-def toy(arch: str, config: dict[str, Any], *, shards: int = 3, fused: bool = False) -> Toy:
-    """Return the toy that holds exactly what a schema requires, `fused` with its experts stacked."""
-    expected = expected_of(arch, config)
+def toy(
+    arch: str, config: dict[str, Any], *, shards: int = 3, fused: bool = False, free: bool = False
+) -> Toy:
+    """Return the toy that holds exactly what a schema requires, `fused` with its experts stacked.
+
+    With `free`, all that a scheme may quantise is quantised.
+    """
+    expected = expected_of(arch, config, free=free)
     for layout in expected.layouts if fused else ():
         expected = expected.choose(
             layout, frozenset(coord[:1] for slot in layout.slots for coord in slot.coords())
@@ -140,7 +155,7 @@ def toy(arch: str, config: dict[str, Any], *, shards: int = 3, fused: bool = Fal
     tensors = [
         Tensor(
             name,
-            min(slot.dtypes, key=("BF16", "F32", "F8_E4M3", "F16", "F8_E8M0").index),
+            min(slot.dtypes, key=PREFERRED.index),
             slot.shape,
             1 + at * shards // len(flat),
         )

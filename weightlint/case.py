@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from weightlint.plan import Plan
     from weightlint.quant import Quant
     from weightlint.ranking.lapse import Lapse
+    from weightlint.recognising import Recognised
     from weightlint.refit import Refit
     from weightlint.schema import Schema
+    from weightlint.scheme import Scheme
     from weightlint.spelling import Spelling
     from weightlint.spread import Spread
     from weightlint.verifying.tally import Tally
@@ -54,7 +56,8 @@ class Loss(TypedDict):
 class Case:
     """One checkpoint under check, with what it should be.
 
-    `bare` is the expectation of the schema alone, `plain` that of schema and quant in the schema's own names; `joined` that of the
+    `bare` is the expectation of the schema alone, `quant` what the config declares, `recognised` what the tensors are where that is
+    something else, `scheme` the one that holds. `plain` is the expectation of schema and scheme in the schema's own names; `joined` that of the
     files' spelling, `wanted` the dialect that the user asks for. `loader` is the framework that is to read it,
     `plan` how it is to be spread over processes; either may be unknown. `unexpanded` says why there is no
     expectation, `bad_field` which field is to blame for it. `running` is how the checkpoint is meant to be
@@ -68,6 +71,8 @@ class Case:
     arch: str | None = None
     schema: Schema | None = None
     quant: Quant | None = None
+    scheme: Scheme | None = None
+    recognised: Recognised | None = None
     bare: Expected | None = None
     plain: Expected | None = None
     spelling: Spelling | None = None
@@ -191,11 +196,9 @@ class Case:
     @cached_property
     def refusals(self) -> tuple[Refusal, ...]:
         """What the plan breaks on."""
-        from weightlint.grain import grain
         from weightlint.limits.gathered import gather
 
-        table = self.config.quantization if self.config is not None else None
-        return gather(self.spread, grain(table)) if self.spread is not None else ()
+        return gather(self.spread) if self.spread is not None else ()
 
     @cached_property
     def lost(self) -> Mapping[str, list[str]]:

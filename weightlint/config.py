@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+KEYS = ("quantization_config", "compression_config")
+"""Keys of a quantisation table; the second was compressed-tensors' own (transformers still reads it)."""
+
+PARTS = ("text_config", "llm_config", "language_config")
+"""Parts of a config in which a quantisation table may stand; source of the second: vLLM #13343."""
+
 MAX_INT = 2**53
 """No dimension or count of a model is larger; what is, is damage."""
 
@@ -63,13 +69,15 @@ class FieldSpec:
 class Config:
     """The parsed config file; `changes` are fields replaced to try out another value.
 
-    `names` gives the file's own name of a field where it is not the Hugging Face one.
+    `names` gives the file's own name of a field where it is not the Hugging Face one. `unsaid` is what holds where a
+    quantisation table does not say it.
     """
 
     data: Mapping[str, Any]
     path: str = "config.json"
     changes: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    unsaid: Mapping[str, Any] = field(default_factory=dict)
 
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
         """Look a name up in the nested config `scope`, then at the top; a dotted name is absolute."""
@@ -110,11 +118,19 @@ class Config:
 
     @property
     def quantization(self) -> Mapping[str, Any] | None:
-        """The quantisation table that the config declares, wherever it stands."""
-        for holder in (self.data, self.data.get("text_config")):
-            if isinstance(holder, dict) and isinstance(holder.get("quantization_config"), dict):
-                return dict(holder["quantization_config"])
-        return None
+        """The quantisation table that the config declares, wherever it stands; what may stand in it or beside it is in it.
+
+        MLX-LM writes it as `quantization`, in newer releases with a copy under the usual name; TensorRT-LLM has a table of that name
+        as well, without bits. Compressed models of before 2024 have `compression_config`.
+        """
+        for holder in (self.data, *(self.data.get(part) for part in PARTS)):
+            there = holder if isinstance(holder, dict) else {}
+            for table in (there.get(key) for key in KEYS):
+                if isinstance(table, dict):
+                    beside = {key: there[key] for key in self.unsaid if key in there}
+                    return {**self.unsaid, **beside, **table}
+        own = self.data.get("quantization")
+        return dict(own) if isinstance(own, dict) and "bits" in own else None
 
 
 def _walk(data: Mapping[str, Any], dotted: str) -> tuple[bool, Any]:

@@ -125,6 +125,7 @@ def _slots(scope: Scope, line: Line) -> Iterator[Slot]:
             cut=line.tp,
             stage=line.pp,
             quant=line.quant,
+            transposed=line.transposed,
             origin=f"{scope.schema.name}.toml#{line.pattern}",
         )
 

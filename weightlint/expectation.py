@@ -6,7 +6,7 @@ What cannot be worked out is said in the case.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from weightlint.config import BadFieldError, FieldError, MissingFieldError
 from weightlint.drawer import Drawer
@@ -15,8 +15,11 @@ from weightlint.finding import printable
 from weightlint.keys import Keys
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from weightlint.case import Case
     from weightlint.dialect import Dialect
+    from weightlint.expected import Expected
     from weightlint.quant import Quant
     from weightlint.ranking.ranks import Ranks
 
@@ -46,7 +49,8 @@ def expect(case: Case) -> None:
         case.unexpanded = f"{case.checkpoint.config_path} cannot be read"
         return
     from weightlint.expansion import bad_fields, expand
-    from weightlint.expected import Expected
+    from weightlint.quantising import quantised
+    from weightlint.recognising import settled
 
     try:
         # the types of a GGUF file are its own, whatever the original was stored in
@@ -62,9 +66,12 @@ def expect(case: Case) -> None:
         for bad in bad_fields(case.schema, case.config):
             raise bad
         if case.quant is not None and table is not None:
-            case.quant.rewrite(Expected(()), table)
-        case.bare = expand(case.schema, case.config)
-        expected = case.quant.rewrite(case.bare, table) if case.quant and table else case.bare
+            case.scheme = case.quant.read(table)
+        expected = case.bare = expand(case.schema, case.config)
+        if case.scheme is not None:
+            case.scheme = settled(case.index, expected, case.scheme)
+        _recognise(case, expected, table)
+        expected = quantised(expected, case.scheme) if case.scheme and not case.scheme.late else expected
     except MissingFieldError as error:
         case.unexpanded = f"{case.config.path} has no {case.config.noun} {case.config.spelled(error.name)}"
         case.bad_field = error
@@ -74,6 +81,18 @@ def expect(case: Case) -> None:
         case.bad_field = error
         return
     case.plain = expected
+
+
+def _recognise(case: Case, plain: Expected, table: Mapping[str, Any] | None) -> None:
+    """Go by what the tensors tell of their quantisation, where the config says something else."""
+    if case.checkpoint.format == "gguf" or not len(case.index):
+        return
+    from weightlint.recognising import recognise
+
+    declared = (case.quant, table) if case.quant is not None and table is not None else None
+    found = recognise(case.index, plain, QUANTS, declared)
+    if found is not None:
+        case.recognised, case.scheme = found, found.scheme
 
 
 def expect_base(case: Case) -> None:
@@ -99,7 +118,8 @@ def settle(case: Case) -> None:
     elif case.plain is not None and isinstance(case.config, Keys):
         case.spelling = Spelling(join(case.index, case.plain), case.plain, DIALECTS["gguf"], native=True)
     elif case.plain is not None and (len(case.index) or case.checkpoint.faults or case.checkpoint.absent):
-        case.spelling = spelling_of(case.index, case.plain, DIALECTS, case.wanted)
+        late = case.scheme if case.scheme and case.scheme.late else None
+        case.spelling = spelling_of(case.index, case.plain, DIALECTS, case.wanted, late=late)
 
 
 def _gather(case: Case, ranks: Ranks) -> None:

@@ -18,6 +18,7 @@ from weightlint.names import Coord, Template, brace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from weightlint.form import Form
     from weightlint.moving.recipe import Recipe
 
 Axis = tuple[int, ...]
@@ -25,6 +26,12 @@ Axis = tuple[int, ...]
 
 Box = tuple[Axis, ...]
 """One axis per placeholder, left to right; stands for their product."""
+
+NOT_LAYERS = frozenset({"expert", "draft", "vision"})
+"""Axes that number something else than the layers of the decoder: drafts are MTP layers with names of their own."""
+
+DRAFT = re.compile(r"(^|[.])mtp[._]")
+"""What stands in the names of MTP layers that are no decoder layers by number."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -47,8 +54,10 @@ class Slot:
     same as the schema writes it. `cut` and `stage` are the schema's hints for tensor and pipeline
     parallelism. `of` is, for a companion such as a block scale, the pattern of its weight. `parts` are
     the slots that a fused tensor is made of, in order. `absent` is how the absence of an optional tensor is
-    judged. With `outer_ones`, outermost dimensions of 1 are of no account; where a slot is `opaque` its shape
-    is not known; with `padding` it may have more rows, a multiple of that number.
+    judged. With `outer_ones`, outermost dimensions of 1 are of no account, with `ones` all of them; where a slot is `opaque` its shape
+    is not known; with `padding` it may have more rows, a multiple of that number. A `transposed` matrix is `[in, out]`. Of a
+    quantised weight, `form` says how it is stored and `plain` is the slot of the weight itself; `sides` tells along which
+    side of the weight each dimension runs, 0 for out, 1 for in.
     """
 
     pattern: str
@@ -61,6 +70,7 @@ class Slot:
     why: str | None = None
     absent: str | None = None
     outer_ones: bool = False
+    ones: bool = False
     tie: str | None = None
     cut: str | None = None
     stage: str | None = None
@@ -70,11 +80,25 @@ class Slot:
     parts: tuple[Slot, ...] = ()
     opaque: bool = False
     padding: int = 0
+    transposed: bool = False
+    plain: Slot | None = None
+    form: Form | None = None
+    sides: tuple[int | None, ...] = ()
 
     @property
     def axes(self) -> tuple[str, ...]:
         """Names of the placeholders, left to right."""
         return tuple(_PLACEHOLDER.findall(self.pattern))
+
+    @property
+    def is_layered(self) -> bool:
+        """Tell whether the first number of a name is that of a layer of the decoder, or of an MTP layer behind it."""
+        return bool(self.axes) and self.axes[0] not in NOT_LAYERS
+
+    @property
+    def is_draft(self) -> bool:
+        """Tell whether the names are those of an MTP layer that is not numbered on from the decoder's."""
+        return DRAFT.search(self.pattern) is not None
 
     @property
     def literals(self) -> tuple[str, ...]:
@@ -181,13 +205,17 @@ class Layout:
     """An equal alternative: `slots` in place of the slots whose patterns are `dropped`.
 
     One of the two holds for each number of their first common axis. Companions go with their weight.
-    One that is `refused` is known, so that it can be told as what it is; the text says who takes it.
+    One that is `refused` is known, so that it can be told as what it is; the text says who takes it. `marks` are the
+    patterns of the slots whose presence tells that it is this one; all of them where none are given. With `by_type`
+    a type that the plain tensor of that name cannot have tells it as well.
     """
 
     name: str
     dropped: frozenset[str]
     slots: tuple[Slot, ...]
     refused: str | None = None
+    marks: frozenset[str] = frozenset()
+    by_type: bool = False
 
 
 @dataclass(frozen=True)
@@ -242,6 +270,7 @@ class Expected:
                 pattern=spell(slot.pattern),
                 tie=slot.tie and spell(slot.tie),
                 of=slot.of and spell(slot.of),
+                plain=slot.plain and respell(slot.plain),
             )
 
         renamed = self.replace(lambda slot: [respell(slot)])
@@ -249,7 +278,12 @@ class Expected:
             renamed,
             ignores=tuple(replace(ignore, pattern=spell(ignore.pattern)) for ignore in self.ignores),
             layouts=tuple(
-                replace(layout, dropped=frozenset(map(spell, layout.dropped))) for layout in renamed.layouts
+                replace(
+                    layout,
+                    dropped=frozenset(map(spell, layout.dropped)),
+                    marks=frozenset(map(spell, layout.marks)),
+                )
+                for layout in renamed.layouts
             ),
             recipes=tuple(
                 replace(recipe, targets=tuple(map(respell, recipe.targets))) for recipe in self.recipes

@@ -21,7 +21,7 @@ def facts_of(cases: Sequence[Case], seconds: float) -> Facts:
         target=first.checkpoint.target,
         arch=first.arch,
         dialect=_dialect(first),
-        quant=first.quant.name if first.quant and not _takes_scales_in(first) else None,
+        quant=_quant(first),
         loader=str(first.loader) if first.loader else None,
         plan=first.plan.table() if first.plan else None,
         tensors=sum(len(case.index) for case in cases),
@@ -30,6 +30,13 @@ def facts_of(cases: Sequence[Case], seconds: float) -> Facts:
         bytes=sum(sizes),
         seconds=round(seconds, 3),
     )
+
+
+def _quant(case: Case) -> str | None:
+    """Name the quantisation, that of the tensors where the config says nothing or another one."""
+    if case.recognised is not None:
+        return f"{case.recognised.quant.name}, {'undeclared' if case.quant is None else 'not as declared'}"
+    return case.quant.name if case.quant and not _takes_scales_in(case) else None
 
 
 def _dialect(case: Case) -> str | None:
@@ -41,7 +48,8 @@ def _dialect(case: Case) -> str | None:
 def _takes_scales_in(case: Case) -> bool:
     """Tell whether the files are in a dialect that holds a quantised model as plain weights."""
     dialect = case.spelling.dialect if case.spelling else None
-    return dialect is not None and bool(dialect.lines) and dialect.scale is None
+    late = case.spelling.late if case.spelling else None
+    return dialect is not None and bool(dialect.lines) and dialect.scale is None and late is None
 
 
 def _checked(case: Case) -> int:

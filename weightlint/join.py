@@ -76,9 +76,19 @@ def settle(index: Index, expected: Expected, layout: Layout) -> Expected:
         coord[:1]
         for slot in layout.slots
         for coord, name in zip(slot.coords(), slot.names(), strict=True)
-        if name in index.rows
+        if name in index.rows and _tells(index, layout, slot, name)
     }
     return expected.choose(layout, frozenset(heads))
+
+
+def _tells(index: Index, layout: Layout, slot: Slot, name: str) -> bool:
+    """Tell whether a tensor is of this layout: by its name, or by a type that a plain weight of that name has not."""
+    if not layout.marks or slot.pattern in layout.marks:
+        return True
+    dtype = index.kind(index.rows[name]).dtype
+    if not layout.by_type or slot.plain is None:
+        return False
+    return dtype in slot.dtypes and dtype not in slot.plain.dtypes
 
 
 def _leftover(index: Index, expected: Expected, seen: bytearray) -> tuple[Extra, int]:
@@ -120,6 +130,8 @@ def has_shape(slot: Slot, kind: Kind) -> bool:
     """Tell whether a slot allows this shape; an unknown one is allowed."""
     if kind.shape is None or slot.opaque or kind.shape == slot.shape or _padded(slot, kind.shape):
         return True
+    if slot.ones:
+        return [size for size in kind.shape if size != 1] == [size for size in slot.shape if size != 1]
     return slot.outer_ones and _without_outer_ones(kind.shape) == _without_outer_ones(slot.shape)
 
 

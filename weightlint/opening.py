@@ -184,6 +184,8 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
         case.unexpanded = (
             f"no {case.checkpoint.config_path} beside the tensors{hint}; give one with --config FILE"
         )
+    if case.schema is not None and case.config is not None and case.schema.quantization:
+        case.config = replace(case.config, unsaid=case.schema.quantization)
     case.arch = case.schema.name if case.schema else None
 
 

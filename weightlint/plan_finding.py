@@ -87,13 +87,11 @@ def _with_tp(plan: Plan, tp: int) -> Plan:
 
 
 def _holds(case: Case, plan: Plan, code: str) -> bool:
-    from weightlint.grain import grain
     from weightlint.limits.gathered import gather
     from weightlint.spread import Spread
 
     assert case.spread is not None
-    table = case.config.quantization if case.config is not None else None
-    refusals = gather(Spread(plan, case.spread.expected, case.loader), grain(table))
+    refusals = gather(Spread(plan, case.spread.expected, case.loader))
     of_experts = {code} if code == "WL503" else {"WL501", "WL502"}
     return not any(it.level is Level.ERROR and it.code in of_experts for it in refusals)
 

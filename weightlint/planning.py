@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from weightlint.errors import UsageError
 from weightlint.finding import Level
-from weightlint.grain import grain
 from weightlint.limits.gathered import gather
 from weightlint.plan import Plan
 from weightlint.plan_rules import NEUTRAL
@@ -127,8 +126,7 @@ def divisors(number: int) -> list[int]:
 
 def _choice(case: Case, base: Spread, plan: Plan, weighed: Masses) -> Choice:
     spread = Spread(plan, base.expected, base.release)
-    table = case.config.quantization if case.config is not None else None
-    refusals = gather(spread, grain(table))
+    refusals = gather(spread)
     choice = Choice(plan=plan, refusals=refusals)
     if not choice.legal:
         return choice

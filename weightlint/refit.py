@@ -17,6 +17,7 @@ from weightlint.join import join
 from weightlint.key_faults import still
 from weightlint.keys import Keys
 from weightlint.names import fold
+from weightlint.quantising import quantised
 from weightlint.renames import renamed
 from weightlint.schema import load
 from weightlint.scope import Scope
@@ -163,8 +164,8 @@ def explained_by(case: Case, arch: str) -> frozenset[str] | None:
 def _rejoined(case: Case, schema: Schema, config: Config) -> Joined | None:
     try:
         expected = expand(schema, config)
-        if case.quant is not None:
-            expected = case.quant.rewrite(expected, config.quantization or {})
+        if case.scheme is not None and not case.scheme.late:
+            expected = quantised(expected, case.scheme)
         spelt = case.spelling.write(expected) if case.spelling else expected
     except (DialectError, FieldError, SchemaError):
         return None

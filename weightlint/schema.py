@@ -189,7 +189,7 @@ def _merged(whole: dict[str, Any], depth: int, release: str | None) -> dict[str,
         for block in base.get("block", ())
     ]
     out = {**base, "fingerprints": [], **mine, "block": kept + list(mine.get("block", ()))}
-    for key in ("config", "let", "axes", "dtypes"):
+    for key in ("config", "let", "axes", "dtypes", "quantization"):
         out[key] = {**base.get(key, {}), **mine.get(key, {})}
     for key in ("ignore", "beside"):
         out[key] = [*base.get(key, ()), *mine.get(key, ())]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Line:
     """One tensor line: a name with placeholders below its block's prefix.
 
-    `absent` is how the absence of an optional tensor is judged: `part` if only in some layers.
+    `absent` is how the absence of an optional tensor is judged: `part` if only in some layers. A `transposed` matrix
+    is `[in, out]`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Line:
     tp: str | None = None
     pp: str | None = None
     quant: bool = True
+    transposed: bool = False
     drop: bool = False
 
     @property
@@ -84,8 +86,8 @@ class Check:
 class Schema:
     """One architecture, as its file says it.
 
-    `dtypes` are the types that a kind of tensor may have unless its line says otherwise. With
-    `outer_ones`, outermost dimensions of 1 are of no account. `probe` is the tensor of an MTP layer
+    `dtypes` are the types that a kind of tensor may have unless its line says otherwise. `quantization` is what holds
+    where the quantisation table of a config does not say it. With `outer_ones`, outermost dimensions of 1 are of no account. `probe` is the tensor of an MTP layer
     without which a loader asks for nothing of that layer.
     """
 
@@ -106,6 +108,7 @@ class Schema:
     dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fp32: tuple[str, ...] = ()
     fp16_hazard: str | None = None
+    quantization: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(table: Mapping[str, Any], source: str) -> Schema:
@@ -135,6 +138,7 @@ def parse(table: Mapping[str, Any], source: str) -> Schema:
             dtypes=_dtypes(table.get("dtypes", {})),
             fp32=tuple(table.get("fp32", {}).get("names", ())),
             fp16_hazard=table.get("fp16_hazard"),
+            quantization=dict(table.get("quantization", {})),
         )
     except (KeyError, TypeError, AttributeError) as error:
         message = f"schema {source}: {type(error).__name__} {error}; `weightlint schema check` says more"

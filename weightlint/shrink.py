@@ -21,6 +21,12 @@ SIZES = {
     "qk_nope_head_dim": 16,
     "qk_rope_head_dim": 8,
     "v_head_dim": 16,
+    "o_lora_rank": 16,
+    "o_groups": 2,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
     "index_head_dim": 16,
     "index_n_heads": 2,
     "index_topk": 16,
@@ -89,13 +95,35 @@ def _layers(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     depth = config["num_hidden_layers"]
     step = max(config.get("decoder_sparse_step") or 1, config.get("moe_layer_freq") or 1)
-    few = depth if config.get("num_nextn_predict_layers") else min(depth, max(LAYERS, step + 1))
+    few = (
+        depth
+        if config.get("num_nextn_predict_layers")
+        else min(depth, max(LAYERS, step + 1, _period(config)))
+    )
     out: dict[str, Any] = {"num_hidden_layers": few}
     if isinstance(config.get("max_window_layers"), int):
         out["max_window_layers"] = min(few, config["max_window_layers"])
     if isinstance(config.get("mlp_only_layers"), list):
         out["mlp_only_layers"] = [layer for layer in config["mlp_only_layers"] if layer < few]
+    if isinstance(linear := config.get("linear_attn_config"), dict):
+        out["linear_attn_config"] = _linear(linear, few)
     for name, value in config.items():
         if isinstance(value, list) and len(value) == depth and name.endswith("_types"):
             out[name] = [value[0], *value[depth - few + 1 :]]
     return out
+
+
+def _period(config: Mapping[str, Any]) -> int:
+    """Return after how many layers both kinds of attention have come, where some layers have a linear one."""
+    full = (config.get("linear_attn_config") or {}).get("full_attn_layers")
+    listed = "layer_types" in config
+    return min(full) if full else 0 if listed else config.get("full_attention_interval") or 0
+
+
+def _linear(config: Mapping[str, Any], few: int) -> dict[str, Any]:
+    """Keep the linear attention of few layers, which Kimi-Linear counts from 1."""
+    small = {name: min(value, 4) if isinstance(value, int) else value for name, value in config.items()}
+    lists = {
+        name: [at for at in value if at <= few] for name, value in config.items() if isinstance(value, list)
+    }
+    return {**small, **lists}

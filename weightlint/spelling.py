@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from weightlint.errors import DialectError
 from weightlint.join import Joined, join
+from weightlint.quantising import quantised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from weightlint.dialect import Dialect, Variant
     from weightlint.expected import Expected
     from weightlint.index import Index
+    from weightlint.scheme import Scheme
 
 TRIES = 3
 """Prefix changes that may lie over one another, and candidates looked at each time."""
@@ -51,7 +53,7 @@ class Spelling:
     """How the files write the names: in a dialect and a variant of it, with prefixes changed.
 
     `asked` is the expectation in this spelling before its layouts were chosen. `native` tells that the
-    schema itself is written in the dialect: a GGUF schema.
+    schema itself is written in the dialect: a GGUF schema. `late` is the scheme by which the respelt model was quantised.
     """
 
     joined: Joined
@@ -60,6 +62,7 @@ class Spelling:
     variant: Variant | None = None
     prefixes: tuple[Prefix, ...] = ()
     native: bool = False
+    late: Scheme | None = None
 
     def write(self, expected: Expected) -> Expected:
         """Write an expectation in this spelling.
@@ -68,7 +71,7 @@ class Spelling:
             DialectError: the dialect has no way of writing it.
         """
         if not self.native:
-            expected = self.dialect.rewrite(expected, self.variant)
+            expected = written(expected, self.dialect, self.variant, self.late)
         for prefix in self.prefixes:
             expected = expected.rename(prefix.spell)
         return expected
@@ -87,51 +90,67 @@ def spelling_of(
     wanted: str | None = None,
     *,
     home: AbstractSet[str] = frozenset(),
+    late: Scheme | None = None,
 ) -> Spelling:
     """Join in the spelling of the files: the wanted one, Hugging Face's, or the one that the names tell.
 
     A dialect costs a join only where names that nothing asked for look like its own. Those that such
-    files have as a rule (`home`) are tried first, whatever is met without them.
+    files have as a rule (`home`) are tried first, whatever is met without them. What is respelt is then quantised by
+    the `late` scheme, if there is one.
 
     Raises:
         DialectError: the wanted dialect has no way of writing this model.
     """
-    best = None if wanted else _at_home(index, expected, [dialects[name] for name in sorted(home)])
+    best = None if wanted else _at_home(index, expected, [dialects[name] for name in sorted(home)], late)
     if best is not None and not best.joined.unmet:
         return best
-    told = _told(index, expected, dialects, wanted)
+    told = _told(index, expected, dialects, wanted, late)
     return told if best is None or _better(told.joined, best.joined) else best
 
 
-def _told(index: Index, expected: Expected, dialects: Mapping[str, Dialect], wanted: str | None) -> Spelling:
+def written(expected: Expected, dialect: Dialect, variant: Variant | None, late: Scheme | None) -> Expected:
+    """Return an expectation in a dialect, quantised by a scheme that comes after.
+
+    Raises:
+        DialectError: the dialect has no way of writing it.
+    """
+    respelt = dialect.rewrite(expected, variant)
+    return quantised(respelt, late) if late is not None else respelt
+
+
+def _told(
+    index: Index, expected: Expected, dialects: Mapping[str, Dialect], wanted: str | None, late: Scheme | None
+) -> Spelling:
     usual = dialects[wanted or "hf"]
-    asked = usual.rewrite(expected)
-    plain = best = Spelling(join(index, asked), asked, usual)
+    asked = written(expected, usual, None, late)
+    plain = best = Spelling(join(index, asked), asked, usual, late=late)
     if not best.joined.extra:
         return best
     templates = list(index.families if wanted else best.joined.extra)
     for dialect in (usual, *dialects.values()):
         if dialect.told(templates) or (wanted and dialect.name in {wanted, "hf"}):
-            tried = _written(index, expected, dialect)
+            tried = _written(index, expected, dialect, late)
             best = tried if tried and _better(tried.joined, best.joined) else best
     return _prefixed(index, best) if best is plain else best
 
 
-def _written(index: Index, expected: Expected, dialect: Dialect) -> Spelling | None:
+def _written(index: Index, expected: Expected, dialect: Dialect, late: Scheme | None) -> Spelling | None:
     """Join in the variant of a dialect that names tell; None where it cannot write the model."""
     variant = dialect.variant(index.families)
     try:
-        rewritten = dialect.rewrite(expected, variant)
+        rewritten = written(expected, dialect, variant, late)
     except DialectError:
         return None
-    return _prefixed(index, Spelling(join(index, rewritten), rewritten, dialect, variant))
+    return _prefixed(index, Spelling(join(index, rewritten), rewritten, dialect, variant, late=late))
 
 
-def _at_home(index: Index, expected: Expected, dialects: Sequence[Dialect]) -> Spelling | None:
+def _at_home(
+    index: Index, expected: Expected, dialects: Sequence[Dialect], late: Scheme | None
+) -> Spelling | None:
     """Return the one of these dialects that finds most tensors, the first that is complete."""
     best: Spelling | None = None
     for dialect in dialects:
-        tried = _written(index, expected, dialect)
+        tried = _written(index, expected, dialect, late)
         if tried and (best is None or _better(tried.joined, best.joined)):
             best = tried
         if best and not best.joined.unmet:

@@ -146,19 +146,21 @@ class Spread:
 
     def is_aside(self, slot: Slot, coord: tuple[int, ...]) -> bool:
         """Tell whether a tensor is of an MTP layer that the loader leaves out or loads as a model of its own."""
-        return self.rules.mtp in {"own", "dropped"} and self.is_layered(slot) and coord[0] >= self.layers
+        is_mtp = slot.is_draft or (self.is_layered(slot) and coord[0] >= self.layers)
+        return is_mtp and self.rules.mtp in {"own", "dropped"}
 
     def is_layered(self, slot: Slot) -> bool:
         """Tell whether the first number of a name is that of a layer."""
-        return bool(slot.axes) and slot.axes[0] != "expert"
+        return slot.is_layered
 
     def is_expert(self, slot: Slot) -> bool:
         """Tell whether a slot is of routed experts, or a scale of theirs."""
         return self.weight(slot).kind == "expert"
 
     def weight(self, slot: Slot) -> Slot:
-        """Return the weight that a companion belongs to, a weight itself."""
-        return self._weights.get(slot.of, slot) if slot.of else slot
+        """Return the weight that a companion belongs to, a weight itself; of a quantised one what it was before."""
+        weight = self._weights.get(slot.of, slot) if slot.of else slot
+        return weight.plain or weight
 
     @cached_property
     def _weights(self) -> Mapping[str, Slot]:
@@ -181,6 +183,8 @@ class Spread:
     def outer(self, slot: Slot) -> frozenset[int]:
         """Return the stages that hold a tensor outside the layers."""
         stages = self.plan.stages
+        if slot.is_draft:
+            return self._mtp_stages
         if stages and slot.kind in {"embedding", "head"}:
             flags = ((stage.embedding if slot.kind == "embedding" else stage.head) for stage in stages)
             return frozenset(at for at, flag in enumerate(flags) if flag)

@@ -79,7 +79,8 @@ def synth(
     schema = schemas.load(arch)
     table = _config(arch, config, tiny=tiny)
     try:
-        expected = _quantised(expand(schema, Config(table)), Config(table))
+        given = Config(table, unsaid=schema.quantization)
+        expected = _quantised(expand(schema, given), given)
     except FieldError as error:
         message = f"no checkpoint of {arch} can be made of this config: {error}"
         raise UsageError(message) from error
@@ -217,11 +218,12 @@ def _write(path: Path, tensors: list[Tensor], fill: Fill | None) -> None:
 
 _TOP = {"BF16": 0x3C, "F32": 0x3C, "F16": 0x24}
 """Top byte of the floats of magnitude 0.008 to 0.04: exponent bits, sign 0."""
+_INTEGERS = frozenset({"I64", "I32"})
 _ONE = {"BF16": b"\x80\x3f", "F16": b"\x00\x3c", "F32": b"\x00\x00\x80\x3f"}
 
 
 def _random(source: Random) -> Fill:
-    """Return a source of small numbers of both signs, ones for norms, no NaN and no infinity."""
+    """Return a source of small numbers of both signs, ones for norms, no NaN and no infinity; a table of experts names two."""
     return partial(_numbers, source)
 
 
@@ -230,6 +232,8 @@ def _numbers(source: Random, tensor: Tensor) -> bytes:
     if tensor.kind == "norm" and tensor.dtype in _ONE:
         return _ONE[tensor.dtype] * (tensor.size // step)
     data = bytearray(source.randbytes(tensor.size))
+    if tensor.kind == "router" and tensor.dtype in _INTEGERS:
+        return b"".join((byte & 1).to_bytes(step, "little") for byte in data[::step])
     if tensor.dtype in _TOP:
         sign = 0 if tensor.kind == "scale" else 0x80
         table = bytes(_TOP[tensor.dtype] | byte & sign for byte in range(256))

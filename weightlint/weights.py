@@ -58,14 +58,14 @@ def _counts(slot: Slot) -> dict[int, int]:
     """Count the tensors of a slot by layer, without naming them."""
     out: dict[int, int] = defaultdict(int)
     for box in slot.boxes:
-        layered = bool(box) and slot.axes[0] != "expert"
+        layered = slot.is_layered
         for layer in box[0] if layered else (OUTSIDE,):
             out[layer] += prod(map(len, box[layered:]))
     return dict(out)
 
 
 def _layer(slot: Slot, coord: tuple[int, ...]) -> int:
-    return coord[0] if coord and slot.axes[0] != "expert" else OUTSIDE
+    return coord[0] if coord and slot.is_layered else OUTSIDE
 
 
 def _nbytes(kind: Kind) -> int:

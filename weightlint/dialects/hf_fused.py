@@ -24,6 +24,7 @@ LINES = (
         "model.layers.*.mlp.",
         (
             line("gate", "gate"),
+            line("e_score_correction_bias", "e_score_correction_bias"),
             line(("experts.*.w1.weight", "experts.*.w3.weight"), "experts.gate_up_proj", Stack(), Concat(1)),
             line("experts.*.w2.weight", "experts.down_proj", Stack()),
         ),
@@ -37,7 +38,18 @@ DIALECT = Dialect(
     cure="save it with save_original_format=True, or load it with transformers 5",
     lines=LINES,
     schemas=frozenset(
-        {"deepseek_v2", "deepseek_v3", "deepseek_v32", "gpt_neox", "mixtral", "qwen2_moe", "qwen3_moe"}
+        {
+            *(
+                "deepseek_v2",
+                "deepseek_v3",
+                "deepseek_v32",
+                "glm4_moe",
+                "glm4_moe_lite",
+                "glm_moe_dsa",
+                "gpt_neox",
+            ),
+            *("minimax_m2", "mixtral", "qwen2_moe", "qwen3_moe"),
+        }
     ),
     home=("*",),
     rest=str,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.expected import Slot
-    from weightlint.grain import Grain
+    from weightlint.form import Form
     from weightlint.spread import Spread
 
 CODE = "WL502"
@@ -29,42 +29,42 @@ class Width(NamedTuple):
     what: str
 
 
-def refusals(spread: Spread, grain: Grain) -> Iterator[Refusal]:
+def refusals(spread: Spread) -> Iterator[Refusal]:
     """Yield each width that is not a whole number of blocks, once, and that the loader does not take."""
     broken: dict[Width, list[Slot]] = {}
     for slot in spread.expected.slots:
-        if slot.kind in KINDS and slot.quant and len(slot.shape) > 1:
-            for width in _widths(slot, spread, grain):
+        if slot.form is not None and slot.form.block != (1, 1) and slot.kind in KINDS:
+            for width in _widths(spread.weight(slot), spread, slot.form):
                 if width.width % width.block:
                     broken.setdefault(width, []).append(slot)
     for width, slots in broken.items():
         yield _refusal(width, tuple(slots), spread)
 
 
-def _widths(slot: Slot, spread: Spread, grain: Grain) -> Iterator[Width]:
+def _widths(slot: Slot, spread: Spread, form: Form) -> Iterator[Width]:
     """Yield the sides of a weight that are held to the blocks."""
     how = (slot.cut or "").partition(":")[0]
     expert = spread.is_expert(slot)
-    if how not in {"column", "row"} or (expert and _refined(slot, spread, grain)):
+    if how not in {"column", "row"} or (expert and _refined(slot, spread, form)):
         return
     cuts = (share.cut for share in spread.shares(slot) if share.group != "ep")
     cut = next((cut for cut in cuts if cut is not None), None)
     if cut is not None and not cut.even:
         return
-    side, block, dim = ("n", grain.out, -2) if how == "column" else ("k", grain.into, -1)
+    side, block, dim = ("n", form.block[0], -2) if how == "column" else ("k", form.block[1], -1)
     size, ways, width = slot.shape[dim], 1, slot.shape[dim]
     if cut is not None:
         size, ways, width = cut.size, cut.pieces, cut.width
     if _is_held(slot, spread, cut=cut is not None, side=side, expert=expert):
         what = slot.formula[dim] if slot.formula else slot.pattern
-        words = _words(slot, spread, grain, side)
+        words = _words(slot, spread, form, side)
         yield Width(size // (cut.parts if cut else 1), ways, width, block, words, what)
 
 
-def _words(slot: Slot, spread: Spread, grain: Grain, side: str) -> str:
+def _words(slot: Slot, spread: Spread, form: Form, side: str) -> str:
     """Return which message the loader has for a side of a weight, an empty text if none."""
     rules = spread.rules.blocks
-    if grain.out == 1:
+    if form.block[0] == 1:
         return "group"
     if spread.is_expert(slot):
         return f"expert_{side}"
@@ -91,7 +91,7 @@ def _is_held(slot: Slot, spread: Spread, *, cut: bool, side: str, expert: bool) 
     return cut
 
 
-def _refined(slot: Slot, spread: Spread, grain: Grain) -> bool:
+def _refined(slot: Slot, spread: Spread, form: Form) -> bool:
     """Tell whether the loader divides the blocks of experts until they fit."""
     least = spread.rules.blocks.experts
     slices = spread.degree("etp")
@@ -100,7 +100,7 @@ def _refined(slot: Slot, spread: Spread, grain: Grain) -> bool:
     inner, hidden = (slot.shape[-2] // parts, slot.shape[-1])
     if how[0] == "row":
         inner, hidden = hidden, slot.shape[-2]
-    return bool(least) and gcd(grain.out, grain.into, inner // slices, hidden) >= least
+    return bool(least) and gcd(*form.block, inner // slices, hidden) >= least
 
 
 def _refusal(width: Width, slots: tuple[Slot, ...], spread: Spread) -> Refusal:

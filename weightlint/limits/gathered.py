@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 from weightlint.limits import blocks, experts, heads, slices, stages
 
 if TYPE_CHECKING:
-    from weightlint.grain import Grain
     from weightlint.limits.refusal import Refusal
     from weightlint.spread import Spread
 
 
-def gather(spread: Spread, grain: Grain | None) -> tuple[Refusal, ...]:
+def gather(spread: Spread) -> tuple[Refusal, ...]:
     """Return what a plan breaks on; an uneven placement of experts leaves their widths unjudged."""
     placed = tuple(experts.refusals(spread))
     return (
         *heads.refusals(spread),
-        *(blocks.refusals(spread, grain) if grain else ()),
+        *blocks.refusals(spread),
         *placed,
         *stages.refusals(spread),
         *slices.refusals(spread),

@@ -135,6 +135,8 @@ def predict(case: Case) -> Prediction | str:
     contract = case.contract
     if contract is None or not contract.families or case.checkpoint.format == "gguf":
         return f"what {release.loader.says} does with each tensor is not recorded"
+    if case.quant is not None and case.quant.name not in release.loader.quants:
+        return f"what {release.loader.says} does with tensors of {case.quant.title} is not followed"
     plan = case.plan or Plan()
     architecture = next(iter(case.config.architectures), "")
     family = contract.family(case.arch or "", release.version, architecture, expert_parallel=plan.ep > 1)

@@ -32,7 +32,7 @@ def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bf
     )
     table = config.quantization
     quant = next((it for it in QUANTS.values() if table and it.declared(table)), None)
-    if quant is None or table is None:
+    if quant is None or table is None or quant.name != "fp8_block":
         return Model(kept, dtype=dtype, config=config.data)
     chosen = _Chosen(family, table, config.data)
     marked = kept.replace(chosen.marked)

@@ -33,15 +33,29 @@ def share(slot: Slot, spread: Spread) -> Share | None:
         cut = None if spread.plan.is_complete else _hinted(weight, spread, ways)
     if cut is None or (ways == 1 and not cut.spans):
         return None
-    return Share(group=group, cut=cut if weight is slot else scaled(cut, slot))
+    if weight is slot:
+        return Share(group=group, cut=cut)
+    dim = _along(slot, weight, cut.dim)
+    return None if dim is None else Share(group=group, cut=scaled(cut, slot, dim))
 
 
-def scaled(cut: Cut, scale: Slot) -> Cut:
-    """Return the cut of a block scale that follows the cut of its weight."""
-    size = scale.shape[cut.dim]
+def scaled(cut: Cut, part: Slot, dim: int) -> Cut:
+    """Return the cut of a part of a quantised weight, along one of its dimensions, that follows the cut of the weight."""
+    size = part.shape[dim]
     block = max(1, ceil_div(cut.whole, size))
     spans = tuple((start // block, ceil_div(stop, block)) for start, stop in cut.spans)
-    return replace(cut, size=size, base=cut.whole, block=block, spans=spans)
+    return replace(cut, dim=dim, size=size, base=cut.whole, block=block, spans=spans)
+
+
+def _along(part: Slot, weight: Slot, dim: int) -> int | None:
+    """Return the dimension of a part that runs along one of its weight, None where none does."""
+    if not part.sides:
+        return dim
+    back = dim - len(weight.shape)
+    if back not in {COLUMN, ROW}:
+        return dim if dim < len(part.shape) and part.sides[dim] is None else None
+    side = (back == ROW) is not weight.transposed
+    return next((at for at, own in enumerate(part.sides) if own == int(side)), None)
 
 
 def _assigned(slot: Slot, given: Assigned, spread: Spread, ways: int) -> Cut | None:
@@ -72,7 +86,8 @@ def _hinted(slot: Slot, spread: Spread, ways: int) -> Cut | None:
             return _vocabulary(slot, spread, ways)
         case "column" | "row":
             # a vector is what a column parallel matrix adds to its output
-            dim = len(slot.shape) - 1 if how == "row" or len(slot.shape) == 1 else len(slot.shape) + COLUMN
+            last = len(slot.shape) == 1 or (how == "row") is not slot.transposed
+            dim = len(slot.shape) - 1 if last else len(slot.shape) + COLUMN
             cut = Cut(dim=dim, size=slot.shape[dim], ways=ways, ragged=spread.rules.ragged)
             return _by(what, cut, spread)
     return None

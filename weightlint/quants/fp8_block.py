@@ -1,97 +1,121 @@
 """FP8 weights with one scale per block, as DeepSeek-V3 introduced them.
 
 Each linear or expert weight `[out, in]` is F8_E4M3 and has a sister `<weight>_scale_inv` of
-`[ceil(out / bo), ceil(in / bi)]`. Source: DeepSeek-V3 README_WEIGHTS.md; config keys as in
-transformers, utils/quantization_config.py FineGrainedFP8Config.
+`[ceil(out / bo), ceil(in / bi)]`, a multiplier despite its name. Source: DeepSeek-V3 README_WEIGHTS.md, inference/kernel.py; config
+keys as in transformers, utils/quantization_config.py FineGrainedFP8Config. DeepSeek-V4 calls the scales `<module>.scale` and has its
+experts in FP4 (`expert_dtype`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from weightlint.config import BadFieldError
-from weightlint.expected import Slot
-from weightlint.expr import ceil_div
-from weightlint.quant import Plain, Quant
+from weightlint.form import Form, Part
+from weightlint.modules import Listed, OfKind
+from weightlint.quant import Quant
+from weightlint.quant_table import one_of, said, texts
+from weightlint.scaled import KV_SCALES, POWERS
+from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from weightlint.expected import Expected
+    from weightlint.quant import Table
 
 WEIGHTS = frozenset({"F8_E4M3"})
-SCALE_DTYPES = frozenset({"F32", "BF16", "F16", "F8_E8M0"})
-"""F32 in DeepSeek and Kimi, BF16 in Qwen3-FP8."""
+SCALES = frozenset({"F32", "BF16", "F16", "F8_E8M0"})
+"""F32 in DeepSeek and Kimi, BF16 in Qwen3-FP8, F8_E8M0 in DeepSeek-V4; with `scale_fmt` ue8m0 V3.1 has F32 all the same."""
 
-KINDS = frozenset({"linear", "expert"})
+MX_BLOCK = (1, 32)
+"""MXFP8: 32 inputs share a power of two, whose exponent may be stored as U8."""
+
 FIELD = "quantization_config.weight_block_size"
+SCALE = "weight_scale_inv"
+FP4_GROUP = 32
+"""Inputs that share a scale. Source: transformers, integrations/finegrained_fp8.py FP8Experts."""
 
 
-def block(table: Mapping[str, Any]) -> tuple[int, int]:
+def block(table: Table) -> tuple[int, int]:
     """Return the block size `(out, in)` that a quantisation table declares.
 
     Raises:
         BadFieldError: it is no pair of whole numbers above 0.
     """
-    size = table["weight_block_size"]
-    if isinstance(size, list) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
+    size = table.get("weight_block_size")
+    if size is None and said(table, "quant_method") == "mxfp8":
+        return MX_BLOCK
+    if isinstance(size, list | tuple) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
         return size[0], size[1]
     raise BadFieldError(FIELD, f"is {size}, not two whole numbers above 0")
 
 
-def rewrite(expected: Expected, table: Mapping[str, Any]) -> Expected:
-    """Expect FP8 and a block scale for every linear and expert weight that is not left plain."""
-    size = block(table)
-    plain = Plain(entry for entry in table.get("modules_to_not_convert") or () if isinstance(entry, str))
-    return expected.replace(lambda slot: quantised(slot, plain, size))
+def form(rows: int, columns: int, scale: str = SCALE, *, powers: bool = False) -> Form:
+    """Return FP8 with a scale, whose name ends so, for each block of so many rows and columns.
 
-
-def quantised(slot: Slot, plain: Plain, size: tuple[int, int]) -> Iterator[Slot]:
-    """Yield what stands in the place of one slot."""
-    if slot.kind not in KINDS or not slot.quant or len(slot.shape) < 2:
-        yield slot
-        return
-    is_plain = plain.holds(slot)
-    kept = slot.where(is_plain) if plain.families else None
-    rest = slot.where(lambda coord: not is_plain(coord)) if plain.families else slot
-    if kept is not None:
-        yield replace(kept, quant=False)
-    if rest is not None:
-        yield replace(rest, dtypes=WEIGHTS)
-        yield _scale(rest, size)
-
-
-def _scale(slot: Slot, size: tuple[int, int]) -> Slot:
-    *outer, rows, columns = slot.shape
-    formula: tuple[str, ...] = ()
-    if slot.formula:
-        *before, a, b = slot.formula
-        formula = (*before, f"ceil_div({a}, {size[0]})", f"ceil_div({b}, {size[1]})")
-    return Slot(
-        pattern=f"{slot.pattern}_scale_inv",
-        boxes=slot.boxes,
-        shape=(*outer, ceil_div(rows, size[0]), ceil_div(columns, size[1])),
-        formula=formula,
-        dtypes=SCALE_DTYPES,
-        kind="scale",
-        need=slot.need,
-        why=slot.why,
-        cut=slot.cut,
-        stage=slot.stage,
-        quant=False,
-        of=slot.pattern,
-        origin=f"quants/fp8_block.py of {slot.origin}",
+    With `powers` a scale may be an exponent.
+    """
+    return Form(
+        name="fp8_block",
+        bits=8,
+        block=(rows, columns),
+        says=f"weight_block_size [{rows}, {columns}]",
+        parts=(
+            Part(end="weight", dtypes=WEIGHTS, sides=lambda out, into: (out, into)),
+            Part(
+                end=scale,
+                dtypes=SCALES | POWERS if powers or (rows, columns) == MX_BLOCK else SCALES,
+                sides=lambda out, into: (out.over(rows), into.over(columns)),
+            ),
+        ),
     )
 
 
+def fp4(scale: str) -> Form:
+    """Return FP4 (E2M1), two numbers to a byte along the inputs, with a scale for each 32 of a row."""
+    return Form(
+        name="fp4",
+        bits=4,
+        block=(1, FP4_GROUP),
+        says="expert_dtype fp4",
+        parts=(
+            Part(
+                end="weight", dtypes=frozenset({"I8", "U8"}), sides=lambda out, into: (out, into.packed(4, 8))
+            ),
+            Part(end=scale, dtypes=SCALES | POWERS, sides=lambda out, into: (out, into.over(FP4_GROUP))),
+        ),
+    )
+
+
+def read(table: Table) -> Scheme:
+    """Read a table of FP8 in blocks.
+
+    Raises:
+        BadFieldError: a value cannot be.
+    """
+    plain = Listed(texts(table, "modules_to_not_convert", "ignored_layers"))
+    scale = one_of(table, "scale_name", (SCALE, "scale"))
+    experts = one_of(table, "expert_dtype", ("fp8", "fp4"))
+    packed = ((OfKind(frozenset({"expert"})), fp4(scale)),) if experts == "fp4" else ()
+    default = form(*block(table), scale, powers=said(table, "scale_fmt") == "ue8m0")
+    return Scheme(default=default, groups=((plain, None), *packed), mtp=False, beside=KV_SCALES)
+
+
+def _table(rows: int, columns: int) -> Table:
+    return {"quant_method": "fp8", "weight_block_size": [rows, columns]}
+
+
+SIZES = [1 << power for power in range(11)]
+
 QUANT = Quant(
     name="fp8_block",
+    title="FP8 in blocks",
     declared=lambda table: (
-        table.get("quant_method") == "fp8"
-        and "weight_block_size" in table
-        and table["weight_block_size"] is not None
+        said(table, "quant_method") == "mxfp8"
+        or (said(table, "quant_method") == "fp8" and table.get("weight_block_size") is not None)
     ),
-    rewrite=rewrite,
-    dtypes=WEIGHTS,
+    read=read,
+    guesses=(
+        _table(128, 128),
+        *(_table(size, size) for size in SIZES if size != 128),
+        *(_table(*block) for size in SIZES for block in ((1, size), (size, 1))),
+    ),
 )

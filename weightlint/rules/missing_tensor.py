@@ -153,7 +153,7 @@ def _whole_layers(case: Case, lost: Mapping[Slot, Collection[Coord]]) -> list[in
 
 
 def _is_layered(slot: Slot) -> bool:
-    return bool(slot.axes) and slot.axes[0] != "mtp" and slot.kind != "scale"
+    return slot.is_layered and slot.axes[0] != "mtp" and slot.kind != "scale"
 
 
 def _width(box: tuple[tuple[int, ...], ...]) -> int:
@@ -168,7 +168,7 @@ def _layers(case: Case, layers: list[int]) -> Finding:
 
     chosen = set(layers)
     group: Group = {}
-    for slot in [slot for slot in case.ledger.missing if slot.axes[:1] not in {(), ("mtp",)}]:
+    for slot in [slot for slot in case.ledger.missing if slot.is_layered and slot.axes[0] != "mtp"]:
         coords = case.ledger.take_missing(slot, [c for c in case.ledger.missing[slot] if c[0] in chosen])
         if coords:
             group[slot] = coords

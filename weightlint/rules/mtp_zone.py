@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weightlint.draft_layers import remarks
 from weightlint.expected import Presence
 from weightlint.finding import Level, Place, counted
 from weightlint.keys import Keys
@@ -44,6 +45,7 @@ def check(case: Case) -> Iterator[Finding]:
     if is_draft_only(case):
         yield _draft_only(case)
     yield from _announced(case)
+    yield from (RULE.finding(**remark) for remark in remarks(case))
     zones = beyond(case)
     marked = {n: rows for n, rows in zones.items() if any(_is_mark(case.index.names[row]) for row in rows)}
     other = {n: rows for n, rows in zones.items() if n not in marked}

@@ -8,13 +8,15 @@ Cure: download the shard that holds the scale; if it was lost in a conversion, c
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from weightlint.dtype import FP8
+from weightlint.expected import Presence
 from weightlint.finding import Level, Place
 from weightlint.packing import states
-from weightlint.quant import weight_names
 from weightlint.rule import Need, Rule
+from weightlint.scale_names import weight_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +38,7 @@ def _without_scale(case: Case) -> Iterator[Finding]:
     """Report expected scales that are missing although their weight is there."""
     weights = {slot.pattern: slot for slot in case.joined.expected.slots}
     hits: dict[Slot, set[Coord]] = {}
-    for scale in [slot for slot in case.ledger.missing if slot.of]:
+    for scale in [slot for slot in case.ledger.missing if slot.of and slot.need is Presence.REQUIRED]:
         weight = weights.get(scale.of or "")
         absent = case.ledger.missing.get(weight, set()) if weight else set()
         taken = case.ledger.take_missing(scale, case.ledger.missing[scale] - absent)
@@ -46,11 +48,12 @@ def _without_scale(case: Case) -> Iterator[Finding]:
         return
     count = sum(map(len, hits.values()))
     scale, coords = next(iter(hits.items()))
-    assert case.quant is not None
+    form = weights[scale.of or ""].form
+    what = _called(hits)
     yield RULE.finding(
-        f"{count:,} {case.quant.name} weights have no scale"
+        f"{count:,} {form.name if form else 'quantised'} weights have no {what}"
         if count > 1
-        else f"{weights[scale.of or ''].name(min(coords))} has no scale",
+        else f"{weights[scale.of or ''].name(min(coords))} has no {what}",
         place=Place(
             tensors=tuple(pattern for slot, coords in hits.items() for pattern in slot.patterns(coords)),
             files=case.sibling_files(scale, coords),
@@ -61,6 +64,15 @@ def _without_scale(case: Case) -> Iterator[Finding]:
         cure="download the shard that holds the scales again; if a conversion lost them, convert again: "
         "without scales the weights mean nothing",
     )
+
+
+def _called(hits: dict[Slot, set[Coord]]) -> str:
+    """Name the parts that are missing; a scale is called so."""
+    ends = {
+        re.split(r"[._](?=[^._]*$)", slot.pattern)[-1] if "scale" not in slot.pattern else "scale"
+        for slot in hits
+    }
+    return " and no ".join(sorted(ends))
 
 
 def _bare(case: Case) -> Iterator[Finding]:

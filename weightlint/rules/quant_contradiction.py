@@ -1,6 +1,7 @@
 """The quantisation that the config declares and the tensors contradict each other.
 
-Checks: weights that are plain where the config quantises, quantised where it excludes or declares nothing; block sizes.
+Checks: weights that are plain where the config quantises, quantised where it excludes or declares nothing; another scheme, other bits, groups
+or blocks than it declares.
 Matters: vLLM copies BF16 weights into FP8 parameters, SGLang serves FP8 without scales: garbage with green health.
 Example: quantization_config says fp8 and every linear weight is BF16.
 Cure: take config and weights of one export: remove the declaration from a plain copy, restore it for a quantised one.
@@ -8,44 +9,145 @@ Cure: take config and weights of one export: remove the declaration from a plain
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from weightlint.block_size import fitting
-from weightlint.dtype import FLOATS, FP8
-from weightlint.finding import Level, Place
+from weightlint.declarations import IN
+from weightlint.finding import Level, printable
 from weightlint.keys import Keys
 from weightlint.packing import take_packed
-from weightlint.quant import scale_names
 from weightlint.rule import Need, Rule
+from weightlint.scheme import KINDS
+from weightlint.stored import formed, plain_rows, without_companions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from weightlint.case import Case
     from weightlint.expected import Slot
     from weightlint.finding import Finding
-    from weightlint.names import Coord, Template
-
-
-QUANTISABLE = frozenset({"linear", "expert"})
-"""Kinds of slots that schemes quantise; a head where a config says so."""
-
-Hits = dict["Slot", "dict[Coord, int]"]
-"""Rows by slot and coordinates."""
+    from weightlint.recognising import Recognised
+    from weightlint.scheme import Scheme
+    from weightlint.stored import Hits
 
 
 def check(case: Case) -> Iterator[Finding]:
     """Compare declared and real quantisation, weight by weight."""
     if case.bad_field is not None:
         return
-    plain = _misfits(case, FLOATS, quantised=True)
+    if case.recognised is not None:
+        yield _recognised(case, case.recognised)
+    plain = plain_rows(case)
     if plain:
         yield _plain(case, plain)
-    hidden = _scaled(case, _misfits(case, FP8 | {"I8"}, quantised=False))
-    if hidden:
-        yield _undeclared(case, hidden)
-    yield from _blocks(case)
+    yield from _excluded(case)
     yield from _packed(case)
+
+
+def _recognised(case: Case, found: Recognised) -> Finding:
+    """Tell of tensors that are those of another scheme, or of another setting, than the config says."""
+    matched = case.joined.matched
+    rows = [row for slot, there in matched.items() if slot.form is not None for row in there]
+    beside = [row for slot, there in matched.items() if slot.of is not None for row in there]
+    what = f"{found.quant.title} with {found.form.says}" if found.form.says else found.quant.title
+    says, cure = _said_and_cure(case, found)
+    undeclared = case.quant is None and bool(found.quant.file)
+    return _finding(
+        case,
+        rows + beside,
+        f"{_count(rows)} {what}, but {_where(case)} {says}",
+        expected=f"a {found.quant.file}" if undeclared else says.removeprefix("declares "),
+        found=what,
+        cure=f"{cure}, or take the config of the same export",
+        level=Level.WARNING if undeclared else None,
+    )
+
+
+def _said_and_cure(case: Case, found: Recognised) -> tuple[str, str]:
+    """Return what the config says, and what to do about it."""
+    guessed = {key for guess in found.quant.guesses for key in guess}
+    keys = {key: value for key, value in found.table.items() if key in guessed}
+    field = found.quant.field
+    if case.quant is None and found.quant.file:
+        return (
+            f"does not say so, nor is there a {found.quant.file}: undeclared quantisation",
+            f"put the {found.quant.file} of the same export beside it: it tells a loader how each tensor is stored",
+        )
+    if case.quant is None:
+        return "declares no quantisation", f'restore "{field}": {json.dumps(keys)}'
+    if case.quant is not found.quant:
+        return f"declares {case.quant.title}", f'make it "{field}": {json.dumps(keys)}'
+    declared = case.quant.read(_declared(case)).default
+    changed = {key: value for key, value in keys.items() if _declared(case).get(key) != value}
+    sets = ", ".join(f"{key} to {json.dumps(value)}" for key, value in changed.items())
+    return f"declares {declared.says if declared else case.quant.title}", f"set {sets} in {field}"
+
+
+def _where(case: Case) -> str:
+    """Name the file that declares the quantisation."""
+    other = _declared(case).get(IN)
+    return printable(other) if isinstance(other, str) else case.checkpoint.config_path
+
+
+def _declared(case: Case) -> Mapping[str, object]:
+    return (case.config.quantization if case.config is not None else None) or {}
+
+
+def _plain(case: Case, hits: Hits) -> Finding:
+    rows = [row for found in hits.values() for row in found.values()]
+    lost = without_companions(case, hits)
+    stored = len(rows) - lost
+    dtype = case.index.kind(rows[0]).dtype
+    with_scales = f"; {stored:,} of them have scales all the same" if stored else " without scales"
+    form = next(iter(hits)).form
+    assert form is not None
+    name = case.quant.name if case.quant is not None else form.name
+    return _finding(
+        case,
+        rows,
+        f"the config declares {name}, but {_count(rows)} stored as {dtype}{with_scales}",
+        expected=f"{'/'.join(sorted(form.main.dtypes))} with a scale each",
+        found=f"{dtype}",
+        cure="if this is a plain copy, remove quantization_config from the config; if single modules stay "
+        "plain, name them in modules_to_not_convert; else download the quantised shards",
+    )
+
+
+def _excluded(case: Case) -> Iterator[Finding]:
+    """Report quantised weights where the scheme has plain ones."""
+    scheme = case.scheme
+    for form in scheme.forms if scheme is not None else ():
+        rows: list[int] = []
+        slots: list[Slot] = []
+        for slot in [slot for slot in case.joined.expected.slots if _is_plain_matrix(slot)]:
+            found = formed(case, slot, form)
+            rows += found
+            slots += [slot] if found else []
+        if rows and scheme is not None:
+            what, cure = _against(slots, scheme)
+            yield _finding(
+                case,
+                rows,
+                f"{_count(rows)} {case.index.kind(rows[0]).dtype} with scales, but {what}",
+                expected="BF16, F16 or F32",
+                found=f"{case.index.kind(rows[0]).dtype} with scales",
+                cure=cure,
+            )
+
+
+def _is_plain_matrix(slot: Slot) -> bool:
+    return slot.form is None and slot.of is None and len(slot.shape) > 1
+
+
+def _against(slots: Sequence[Slot], scheme: Scheme) -> tuple[str, str]:
+    """Say what is against these weights being quantised, and what to do."""
+    others = sorted({slot.kind for slot in slots if slot.kind not in KINDS and not scheme.excludes(slot)})
+    if others:
+        return (
+            f"most loaders keep this module plain ({', '.join(others)}): they have no parameter for its scale",
+            "export the model again with these modules plain, or take their plain weights from the original",
+        )
+    return "the config excludes them from quantisation", "remove these modules from modules_to_not_convert"
 
 
 def _packed(case: Case) -> Iterator[Finding]:
@@ -66,165 +168,23 @@ def _packed(case: Case) -> Iterator[Finding]:
         )
 
 
-def _misfits(case: Case, dtypes: frozenset[str], *, quantised: bool) -> Hits:
-    """Return the rows of the right shape whose dtype is of the other sort."""
-    hits: Hits = {}
-    for slot, kinds in case.ledger.misfits.items():
-        if slot.kind == "scale" or bool(slot.dtypes & FP8) is not quantised:
-            continue
-        wrong = {
-            row
-            for kind, rows in kinds.items()
-            if kind.dtype in dtypes and kind.shape == slot.shape
-            for row in rows
-        }
-        if wrong:
-            rows = map(case.index.rows.get, slot.names())
-            hits[slot] = {coord: row for coord, row in zip(slot.coords(), rows, strict=True) if row in wrong}
-    return hits
-
-
-def _settle(case: Case, hits: Hits) -> list[int]:
-    """Take the rows from the ledger, and return them."""
-    for slot, rows in hits.items():
-        taken = set(rows.values())
-        for kind in list(case.ledger.misfits[slot]):
-            left = [row for row in case.ledger.take_misfits(slot, kind) if row not in taken]
-            if left:
-                case.ledger.misfits.setdefault(slot, {})[kind] = left
-    return [row for rows in hits.values() for row in rows.values()]
-
-
-def _plain(case: Case, hits: Hits) -> Finding:
-    assert case.quant is not None
-    scales = {slot.of: slot for slot in case.joined.expected.slots if slot.of}
-    rows = _settle(case, hits)
-    lost = sum(
-        len(case.ledger.take_missing(scales[slot.pattern], coords))
-        for slot, coords in hits.items()
-        if slot.pattern in scales
-    )
-    stored = len(rows) - lost
-    dtype = case.index.kind(rows[0]).dtype
-    with_scales = f"; {stored:,} of them have scales all the same" if stored else " without scales"
-    return _finding(
-        case,
-        rows,
-        f"the config declares {case.quant.name}, but {_count(rows)} stored as {dtype}{with_scales}",
-        expected=f"{'/'.join(sorted(case.quant.dtypes))} with a scale each",
-        found=f"{dtype}",
-        cure="if this is a plain copy, remove quantization_config from the config; if single modules stay "
-        "plain, name them in modules_to_not_convert; else download the quantised shards",
-    )
-
-
-def _scales(case: Case, row: int) -> list[str]:
-    name = case.index.names[row]
-    return [scale for scale in scale_names(name) if scale in case.index.rows]
-
-
-def _scaled(case: Case, hits: Hits) -> Hits:
-    """Keep the weights beside which a scale stands."""
-    kept = {
-        slot: {coord: row for coord, row in rows.items() if _scales(case, row)} for slot, rows in hits.items()
-    }
-    return {slot: rows for slot, rows in kept.items() if rows}
-
-
-def _undeclared(case: Case, hits: Hits) -> Finding:
-    from weightlint.names import fold
-
-    rows = _settle(case, hits)
-    families: dict[Template, list[Coord]] = {}
-    for row in rows:
-        for scale in _scales(case, row):
-            template, coord = fold(scale)
-            families.setdefault(template, []).append(coord)
-    for template, coords in families.items():
-        case.ledger.take_extra(template, coords)
-    dtype = case.index.kind(rows[0]).dtype
-    what, cure = _contradicted(case, list(hits), rows)
-    return _finding(
-        case,
-        rows,
-        f"{_count(rows)} {dtype} with scales, but {what}",
-        expected="BF16, F16 or F32",
-        found=f"{dtype} with scales",
-        cure=cure,
-    )
-
-
-def _contradicted(case: Case, slots: list[Slot], rows: list[int]) -> tuple[str, str]:
-    """Say what is against these weights being quantised, and what to do."""
-    if case.quant is None:
-        config = case.checkpoint.config_path
-        return f"{config} declares no quantization_config that weightlint knows", _restored(case, rows)
-    kinds = sorted({slot.kind for slot in slots if not slot.quant and slot.kind not in QUANTISABLE})
-    if kinds:
-        what = (
-            f"most loaders keep this module plain ({', '.join(kinds)}): they have no parameter for its scale"
-        )
-        cure = (
-            "export the model again with these modules plain, or take their plain weights from the original"
-        )
-        return what, cure
-    return "the config excludes them from quantisation", "remove these modules from modules_to_not_convert"
-
-
-def _restored(case: Case, rows: list[int]) -> str:
-    """Say which quantization_config the scales ask for."""
-    index = case.index
-    pairs = {row: _scales(case, row)[0] for row in rows}
-    in_blocks = all(scale.endswith(("_scale_inv", ".scale")) for scale in pairs.values())
-    shapes = {
-        (index.kind(row).shape or (), index.kind(index.rows[scale]).shape or ())
-        for row, scale in pairs.items()
-    }
-    block = fitting(sorted(shapes)) if in_blocks else None
-    table = f': {{"quant_method": "fp8", "weight_block_size": {list(block)}}}' if block else ""
-    return f"restore quantization_config in the config{table}"
-
-
-def _blocks(case: Case) -> Iterator[Finding]:
-    """Find the block size that fits, where most scales have another shape than declared."""
-    scales = [slot for slot in case.ledger.misfits if slot.of]
-    rows = [
-        (slot, kind, row)
-        for slot in scales
-        for kind, group in case.ledger.misfits[slot].items()
-        for row in group
-    ]
-    matched = sum(len(rows) for slot, rows in case.joined.matched.items() if slot.of)
-    weights = {slot.pattern: slot for slot in case.joined.expected.slots}
-    pairs = {(weights[slot.of or ""].shape, kind.shape or ()) for slot, kind, _ in rows}
-    block = fitting(sorted(pairs)) if 2 * len(rows) > matched else None
-    if block is None:
-        return
-    from weightlint.names import patterns
-
-    for slot, kind, _ in rows:
-        case.ledger.take_misfits(slot, kind)
-    slot, kind, _ = rows[0]
-    yield RULE.finding(
-        f"{len(rows):,} block scales have other shapes than weight_block_size of the config gives",
-        place=Place(
-            tensors=tuple(patterns(case.index.names[row] for *_, row in rows)),
-            files=(case.checkpoint.config_path,),
-        ),
-        count=len(rows),
-        expected=f"{list(slot.shape)} for {slot.patterns()[0]}",
-        found=f"{list(kind.shape or ())}, as blocks of {list(block)} give",
-        cure=f"set weight_block_size to {list(block)}",
-    )
-
-
 def _count(rows: list[int]) -> str:
     return "1 weight is" if len(rows) == 1 else f"{len(rows):,} weights are"
 
 
-def _finding(case: Case, rows: list[int], message: str, *, expected: str, found: str, cure: str) -> Finding:
+def _finding(
+    case: Case,
+    rows: list[int],
+    message: str,
+    *,
+    expected: str,
+    found: str,
+    cure: str,
+    level: Level | None = None,
+) -> Finding:
+    place = case.place(rows)
     return RULE.finding(
-        message, place=case.place(rows), count=len(rows), expected=expected, found=found, cure=cure
+        message, place=place, count=len(rows), expected=expected, found=found, cure=cure, level=level
     )
 
 
