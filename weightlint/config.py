@@ -70,7 +70,7 @@ class Config:
     """The parsed config file; `changes` are fields replaced to try out another value.
 
     `names` gives the file's own name of a field where it is not the Hugging Face one. `unsaid` is what holds where a
-    quantisation table does not say it.
+    quantisation table does not say it, `beside` a table that lies in a file of its own.
     """
 
     data: Mapping[str, Any]
@@ -78,6 +78,7 @@ class Config:
     changes: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     unsaid: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, Any] | None = None
 
     def find(self, name: str, scope: str | None) -> tuple[bool, Any]:
         """Look a name up in the nested config `scope`, then at the top; a dotted name is absolute."""
@@ -130,7 +131,7 @@ class Config:
                     beside = {key: there[key] for key in self.unsaid if key in there}
                     return {**self.unsaid, **beside, **table}
         own = self.data.get("quantization")
-        return dict(own) if isinstance(own, dict) and "bits" in own else None
+        return dict(own) if isinstance(own, dict) and "bits" in own else self.beside
 
 
 def _walk(data: Mapping[str, Any], dotted: str) -> tuple[bool, Any]:

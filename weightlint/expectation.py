@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from weightlint.case import Case
+    from weightlint.config import Config
     from weightlint.dialect import Dialect
     from weightlint.expected import Expected
     from weightlint.quant import Quant
@@ -54,7 +55,7 @@ def expect(case: Case) -> None:
 
     try:
         # the types of a GGUF file are its own, whatever the original was stored in
-        table = None if case.checkpoint.format == "gguf" else case.config.quantization
+        table = None if case.checkpoint.format == "gguf" else _declared(case, case.config)
         if table:
             case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
             if case.quant is None:
@@ -81,6 +82,16 @@ def expect(case: Case) -> None:
         case.bad_field = error
         return
     case.plain = expected
+
+
+def _declared(case: Case, config: Config) -> Mapping[str, Any] | None:
+    """Return the quantisation table of the config, else of a file that lies beside it."""
+    if config.quantization is None:
+        from weightlint.quant_file import beside
+
+        config = replace(config, beside=beside(case.checkpoint.store, QUANTS))
+        case.config = config
+    return config.quantization
 
 
 def _recognise(case: Case, plain: Expected, table: Mapping[str, Any] | None) -> None:

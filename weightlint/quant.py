@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class Quant:
 
     `title` is what people call it. `declared` tells whether a quantisation table asks for it; `read` makes a scheme of the table and
     raises `BadFieldError` where the table cannot be. `guesses` are tables that are tried where tensors do not fit what is
-    declared, or nothing is; the most usual first.
+    declared, or nothing is; the most usual first. `beside` are files that may hold the table in place of the config, each with the
+    quant_method that it stands for.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Quant:
     declared: Callable[[Table], bool]
     read: Callable[[Table], Scheme]
     guesses: tuple[Table, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     def rewrite(self, expected: Expected, table: Table) -> Expected:
         """Return the expectation under a table.
