@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from weightlint.dtype_limits import Limit
+    from weightlint.methods import Methods
     from weightlint.plan_rules import PlanRules
 
 
@@ -30,7 +31,8 @@ class Loader:
     first. `revisions` are versions for states between releases, by the number of the pull request. `builds` are
     numbers of the maker's own builds with the releases that carry them, oldest first. `recorded` are the releases of which the outcome of loading was recorded. `plan_rules` are its
     rules for plans by range of versions, the first range that holds a version counts. `dialects` are the
-    spellings that it reads, `quants` the quantisations, `limits` element types that it cannot use.
+    spellings that it reads, `quants` the quantisations of which each tensor is followed, `methods` those that it has, the first range
+    that holds a version counts, `limits` element types that it cannot use.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Loader:
     brings: str = ""
     quants: frozenset[str] = frozenset()
     limits: tuple[Limit, ...] = ()
+    methods: tuple[Methods, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,11 @@ class Release:
         """Tell whether the version reads a dialect or a format."""
         held = thing in self.loader.dialects or thing in self.loader.formats
         return held and self.within(self.loader.only.get(thing, ""))
+
+    @property
+    def methods(self) -> Methods | None:
+        """The quantisations that this version has, None where that is not known."""
+        return next((it for it in self.loader.methods if self.within(it.span)), None)
 
     @cached_property
     def rules(self) -> PlanRules:

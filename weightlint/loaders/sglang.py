@@ -12,6 +12,7 @@ from dataclasses import replace
 from weightlint.dtype import FP8
 from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, Limit
 from weightlint.loader import Loader
+from weightlint.methods import Methods
 from weightlint.plan_rules import EVERYWHERE, PLAIN_PLACES, BlockRules, ExpertRules, PlanRules
 
 WORDS = {
@@ -77,6 +78,18 @@ LIMITS = (
 )
 """FP8 below sm89: SGLang #12887 and PR #8990, #9754, #30681; bfloat16: model_runner.py of 0.4.6.post5 and 0.5.23."""
 
+METHODS = (
+    Methods(
+        span=">=0.5.20",
+        least={
+            "fp8_block": 0, "fp8_tensor": 0, "fp8_channel": 0, "compressed_tensors": 70, "awq": 75, "gptq": 60,
+            "auto_round": 60, "bitsandbytes": 70, "modelopt": 80, "quark": 70, "mxfp4": 80, "w4afp8": 90, "w8a8_int8": 75,
+            "blockwise_int8": 75, "modelslim": 0,
+        },
+    ),
+)  # fmt: skip
+"""get_min_capability in srt/layers/quantization/ of 0.5.23."""
+
 LOADER = Loader(
     name="sglang",
     says="SGLang",
@@ -88,4 +101,5 @@ LOADER = Loader(
     formats=frozenset({"safetensors", "torch", "gguf"}),
     quants=frozenset({"fp8_block"}),
     limits=LIMITS,
+    methods=METHODS,
 )

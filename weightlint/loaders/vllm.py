@@ -13,6 +13,7 @@ from dataclasses import replace
 from weightlint.dtype import FP8
 from weightlint.dtype_limits import BF16, NATIVE_BF16, NATIVE_FP8, Limit
 from weightlint.loader import Loader
+from weightlint.methods import Methods, Refused
 from weightlint.plan_rules import EVERYWHERE, BlockRules, ExpertRules, PlanRules
 
 EACH_STAGE = {"embedding": EVERYWHERE, "norm": EVERYWHERE, "head": EVERYWHERE}
@@ -89,6 +90,38 @@ LIMITS = (
 """Fp8LinearMethod, get_min_capability and supported_dtypes of 0.8.4 and 0.33.0 (vLLM #1157, #1284, #15336); the
 change between the two is put at 0.9."""
 
+UNKNOWN = "Unknown quantization method: {method}."
+BELOW = (
+    "The quantization method {method} is not supported for the current GPU. Minimum capability: {least}. "
+    "Current capability: {now}."
+)
+"""config of 0.8.4 and 0.33.0, _verify_quantization and _get_quantization_config."""
+
+# FP8 has limits by type above; capabilities: get_min_capability of each method
+OLD_METHODS = {
+    "fp8_block": 0, "fp8_tensor": 0, "fp8_channel": 0, "compressed_tensors": 70, "awq": 75, "gptq": 60, "auto_round": 60,
+    "bitsandbytes": 70, "modelopt": 80, "quark": 70, "mxfp4": 80,
+}  # fmt: skip
+METHODS = (
+    Methods(
+        span=">=0.33",
+        least={name: least for name, least in OLD_METHODS.items() if name != "bitsandbytes"}
+        | {"modelopt": 75},
+        unknown=UNKNOWN,
+        below=BELOW,
+        refused=(
+            Refused(
+                quant="gptq",
+                holds=lambda table: table.get("desc_act") is True and table.get("group_size", -1) != -1,
+                why="it takes desc_act with one group only (group_size -1)",
+                cure="take an export with desc_act false, or a release before 0.33",
+            ),
+        ),
+    ),
+    Methods(span="<0.12", least=OLD_METHODS, unknown=UNKNOWN, below=BELOW),
+)
+"""quantization/__init__.py and utils/gptq_utils.py of 0.8.4, 0.11 and 0.33.0; of the releases between nothing was looked up."""
+
 LOADER = Loader(
     name="vllm",
     says="vLLM",
@@ -102,4 +135,5 @@ LOADER = Loader(
     only={"gguf": "<0.33"},
     quants=frozenset({"fp8_block"}),
     limits=LIMITS,
+    methods=METHODS,
 )

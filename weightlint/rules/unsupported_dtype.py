@@ -1,6 +1,6 @@
 """A loader, its release or the GPU cannot read or compute with the types of some tensors.
 
-Checks: types of tensors against what --loader reads and what --gpu or --device computes with.
+Checks: quantisation and types of tensors against what --loader reads and what --gpu or --device computes with.
 Matters: the error comes from a kernel, minutes after the start, and names neither tensor nor checkpoint.
 Example: DeepSeek-R1 in FP8 on A800: type fp8e4nv not supported in this architecture (vLLM #15336).
 Cure: take a copy of the model in another type, another GPU, or a release that reads it.
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weightlint.dtype_limits import limits_of
-from weightlint.finding import Level
+from weightlint.finding import Level, printable
 from weightlint.rule import Need, Rule
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Report each limit that holds with the tensors that it stops."""
+    """Report a quantisation that the loader does not take, then each limit of types with the tensors that it stops."""
+    yield from _method(case)
     for limit in limits_of(case.loader):
         if case.checkpoint.format not in limit.formats or not limit.holds(case.running, case.loader):
             continue
@@ -31,6 +32,29 @@ def check(case: Case) -> Iterator[Finding]:
         rows = _rows(case, limit)
         if rows and instead != "F16":  # what float16 may do is said by WL404
             yield _finding(case, limit, rows, instead)
+
+
+def _method(case: Case) -> Iterator[Finding]:
+    """Report a declared quantisation that the release has not, refuses in this setting, or cannot run on the GPU."""
+    from weightlint.methods import objection
+
+    methods = case.loader.methods if case.loader is not None else None
+    table = case.config.quantization if case.config is not None else None
+    if methods is None or case.loader is None or case.quant is None or table is None or case.spelling is None:
+        return
+    against = objection(methods, case.quant.name, table, case.running)
+    if against is None:
+        return
+    matched = case.joined.matched
+    rows = [row for slot, found in matched.items() if slot.form is not None for row in found]
+    says = f': "{printable(against.says)}"' if against.says else ""
+    yield RULE.finding(
+        f"{len(rows):,} weights are {case.quant.title}, and {case.loader.says} cannot use them: {against.why}{says}",
+        place=case.place(rows),
+        count=len(rows),
+        found=case.scheme.default.says if case.scheme and case.scheme.default else case.quant.title,
+        cure=against.cure,
+    )
 
 
 def _rows(case: Case, limit: Limit) -> list[int]:
