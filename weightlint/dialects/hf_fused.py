@@ -39,7 +39,15 @@ DIALECT = Dialect(
     lines=LINES,
     schemas=frozenset(
         {
-            *("deepseek_v2", "deepseek_v3", "deepseek_v32", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "gpt_neox"),
+            *(
+                "deepseek_v2",
+                "deepseek_v3",
+                "deepseek_v32",
+                "glm4_moe",
+                "glm4_moe_lite",
+                "glm_moe_dsa",
+                "gpt_neox",
+            ),
             *("minimax_m2", "mixtral", "qwen2_moe", "qwen3_moe"),
         }
     ),
