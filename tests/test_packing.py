@@ -19,7 +19,7 @@ Parts = dict[str, tuple[str, list[int]]]
 """Ends of names with dtype and shape, in the place of one weight [48, 32]."""
 
 LEFT: dict[str, tuple[str, Parts]] = {
-    # shapes: reference of the writers' formats, 4 bits in groups of 16 unless the method has its own
+    # shapes: reference of the writers' formats, 4 bits in groups of 16 unless the method has its own (MLX 32)
     "bitsandbytes": (
         "bitsandbytes",
         {
@@ -65,7 +65,7 @@ LEFT: dict[str, tuple[str, Parts]] = {
     ),
     "MLX": (
         "quantization",
-        {".weight": ("U32", [48, 4]), ".scales": ("BF16", [48, 2]), ".biases": ("BF16", [48, 2])},
+        {".weight": ("U32", [48, 4]), ".scales": ("BF16", [48, 1]), ".biases": ("BF16", [48, 1])},
     ),
     "quanto": ("quanto", {".weight._data": ("I8", [48, 32]), ".weight._scale": ("BF16", [48, 1])}),
 }

@@ -46,6 +46,27 @@ def test_names_alone_say_what_they_leave_open() -> None:
     assert all("only an index file" in skip.why for skip in report.skips)
 
 
+@pytest.mark.parametrize(
+    ("slug", "arch", "quant", "count"),
+    [("llama-2-7b-awq", "llama", "awq", 739), ("qwen3-14b-mlx-4bit", "qwen3", "mlx", 1_007)],
+)
+def test_sound_and_quantised(slug: str, arch: str, quant: str, count: int) -> None:
+    report = check(str(INDEXES / f"{slug}.json"))
+    assert [finding.message for finding in report.findings] == []
+    facts = report.facts
+    assert (facts.arch, facts.quant, facts.tensors, facts.checked) == (arch, quant, count, count)
+
+
+def test_whole_numbers_that_nobody_declared() -> None:
+    report = check(str(INDEXES / "glm-5.1-w8a8.json"))
+    (finding,) = report.findings
+    assert (finding.code, finding.level) == ("WL401", Level.WARNING)
+    assert "undeclared quantisation" in finding.message
+    assert report.facts.quant == "modelslim, undeclared"
+    # every tensor of a weight in 8 bits: all but embeddings, heads, norms, routers and what the export left in BF16
+    assert finding.count == 177_790
+
+
 def test_a_shard_that_was_never_uploaded() -> None:
     report = check(str(INDEXES / "pygmalion-7b-missing-shard.json"))
     assert [finding.code for finding in report.findings] == ["WL103"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from weightlint import config_spelling
+from weightlint.declarations import completed
 from weightlint.foreign import AGAIN
 from weightlint.index import Fault, FaultKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from weightlint.store import Store
 
 USUAL = "config.json"
@@ -29,12 +32,18 @@ def find_config(store: Store) -> ConfigFile:
     """Read config.json, else the file that holds a config in the names of another writer."""
     names = store.names()
     if USUAL in names:
-        return read_file(store, USUAL)
+        return _with_declaration(read_file(store, USUAL), store, names)
     for name in config_spelling.candidates(names):
         found = read_file(store, name)
         if found.raw is not None and config_spelling.is_spelt(found.raw, name):
             return found
     return ConfigFile()
+
+
+def _with_declaration(found: ConfigFile, store: Store, names: Sequence[str]) -> ConfigFile:
+    if found.raw is None:
+        return found
+    return replace(found, raw=completed(found.raw, names, lambda name: read_file(store, name).raw))
 
 
 def read_file(store: Store, name: str) -> ConfigFile:

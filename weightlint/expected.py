@@ -206,7 +206,8 @@ class Layout:
 
     One of the two holds for each number of their first common axis. Companions go with their weight.
     One that is `refused` is known, so that it can be told as what it is; the text says who takes it. `marks` are the
-    patterns of the slots whose presence tells that it is this one; all of them where none are given.
+    patterns of the slots whose presence tells that it is this one; all of them where none are given. With `by_type`
+    a type that the plain tensor of that name cannot have tells it as well.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Layout:
     slots: tuple[Slot, ...]
     refused: str | None = None
     marks: frozenset[str] = frozenset()
+    by_type: bool = False
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,8 @@ def _dialect(case: Case) -> str | None:
 def _takes_scales_in(case: Case) -> bool:
     """Tell whether the files are in a dialect that holds a quantised model as plain weights."""
     dialect = case.spelling.dialect if case.spelling else None
-    return dialect is not None and bool(dialect.lines) and dialect.scale is None
+    late = case.spelling.late if case.spelling else None
+    return dialect is not None and bool(dialect.lines) and dialect.scale is None and late is None
 
 
 def _checked(case: Case) -> int:

@@ -83,7 +83,7 @@ class Form:
 
     `bits` is the size of one number, `block` the elements along out and in that share a scale, 1 where that does not bind
     a cut. `says` is what the settings are, in the words of the config: `bits 4, group_size 128`. Where it does not `stack`, experts in one
-    tensor stay plain.
+    tensor stay plain. `beside` are ends of tensors that its writers leave beside a weight and nobody needs.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Form:
     block: tuple[int, int] = (1, 1)
     says: str = ""
     stack: bool = True
+    beside: tuple[str, ...] = ()
 
     @property
     def main(self) -> Part:

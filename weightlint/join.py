@@ -86,7 +86,9 @@ def _tells(index: Index, layout: Layout, slot: Slot, name: str) -> bool:
     if not layout.marks or slot.pattern in layout.marks:
         return True
     dtype = index.kind(index.rows[name]).dtype
-    return slot.plain is not None and dtype in slot.dtypes and dtype not in slot.plain.dtypes
+    if not layout.by_type or slot.plain is None:
+        return False
+    return dtype in slot.dtypes and dtype not in slot.plain.dtypes
 
 
 def _leftover(index: Index, expected: Expected, seen: bytearray) -> tuple[Extra, int]:

@@ -23,7 +23,8 @@ class Quant:
 
     `title` is what people call it. `declared` tells whether a quantisation table asks for it; `read` makes a scheme of the table and
     raises `BadFieldError` where the table cannot be. `guesses` are tables that are tried where tensors do not fit what is
-    declared, or nothing is; the most usual first.
+    declared, or nothing is; the most usual first. What `borrows` has the tensors of another scheme: only a declaration tells it.
+    `field` is the key of its table in the config, `file` the file beside the config in which its writer declares it.
     """
 
     name: str
@@ -31,6 +32,9 @@ class Quant:
     declared: Callable[[Table], bool]
     read: Callable[[Table], Scheme]
     guesses: tuple[Table, ...] = ()
+    borrows: bool = False
+    file: str = ""
+    field: str = "quantization_config"
 
     def rewrite(self, expected: Expected, table: Table) -> Expected:
         """Return the expectation under a table.

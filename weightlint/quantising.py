@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from weightlint.names import Coord
     from weightlint.scheme import Scheme
 
+_PLACEHOLDER = re.compile(r"\{\w+\}")
+
 
 def quantised(expected: Expected, scheme: Scheme) -> Expected:
     """Put the tensors of its form in the place of every weight that a scheme quantises.
@@ -29,7 +32,7 @@ def quantised(expected: Expected, scheme: Scheme) -> Expected:
         for layout in expected.layouts
     ]
     layouts = (replace(it, dropped=it.dropped | work.renamed(it.dropped)) for it in stacks)
-    ignores = tuple(Ignore(pattern, why) for pattern, why in scheme.beside.items())
+    ignores = (*(Ignore(pattern, why) for pattern, why in scheme.beside.items()), *work.idle)
     return replace(
         expected,
         slots=slots,
@@ -44,6 +47,7 @@ class _Work:
     def __init__(self, scheme: Scheme, expected: Expected) -> None:
         self.scheme = scheme
         self.choices: list[Layout] = []
+        self.idle: list[Ignore] = []
         self._mtp = frozenset(expected.axes.get("mtp", ()))
         self._names: dict[str, set[str]] = defaultdict(set)
 
@@ -68,6 +72,9 @@ class _Work:
                 yield from self._formed(share, form)
 
     def _formed(self, slot: Slot, form: Form) -> Iterator[Slot]:
+        for end in form.beside:
+            name = _PLACEHOLDER.sub("*", named(slot.pattern, end))
+            self.idle.append(Ignore(name, f"{form.name} writes it for modules that have none"))
         free = self._free(slot)
         loose, bound = (slot.where(free), slot.where(lambda coord: not free(coord))) if free else (None, slot)
         if bound is not None:
@@ -76,11 +83,17 @@ class _Work:
             yield from made
         if loose is not None:
             yield replace(loose, quant=False)
-            made = list(parts(loose, form))
-            marks = frozenset(it.pattern for it in made if it.pattern != loose.pattern)
-            self.choices.append(
-                Layout(f"{form.name} {loose.pattern}", frozenset({loose.pattern}), tuple(made), marks=marks)
-            )
+            self.choices += (self._choice(loose, it) for it in dict.fromkeys((form, *self.scheme.ways)))
+
+    def _choice(self, slot: Slot, form: Form) -> Layout:
+        """Return the layout of a weight in a form; where there are several forms, only names of parts tell them apart."""
+        made = tuple(parts(slot, form))
+        names = (named(slot.pattern, part.end) for part in form.parts if _is_needed(part))
+        marks = frozenset(name for name in names if name != slot.pattern)
+        only = not self.scheme.ways
+        return Layout(
+            f"{form.name} {slot.pattern}", frozenset({slot.pattern}), made, marks=marks, by_type=only
+        )
 
     def _free(self, slot: Slot) -> Callable[[Coord], bool] | None:
         if slot.kind in self.scheme.free:

@@ -63,7 +63,10 @@ def recognise(
 
 def _worth(index: Index, it: Recognised) -> tuple[int, int]:
     """Return the weights that a guess is right about, then the tensors that it explains."""
-    return len(it.weights), sum(found(index, slot, it.form, whole=False) for slot in it.weights)
+    forms = it.scheme.forms
+    return len(it.weights), sum(
+        max(found(index, slot, form, whole=False) for form in forms) for slot in it.weights
+    )
 
 
 def _lossy(index: Index, best: Recognised, scheme: Scheme) -> bool:
@@ -119,8 +122,9 @@ def _guesses(
 ) -> Iterator[Recognised]:
     first = declared[0] if declared else None
     for quant in sorted(quants.values(), key=lambda quant: quant is not first):
-        forms = _forms(quant)
-        there = [slot for slot in odd if any(_has(index, slot, form) for form in forms)]
+        if quant.borrows and quant is not first:
+            continue
+        there = [slot for slot in odd if any(_has(index, slot, form) for form in _forms(quant))]
         for guess in quant.guesses if there else ():
             own = declared is not None and quant is first
             table = {**declared[1], **guess} if own and declared else guess
@@ -129,7 +133,8 @@ def _guesses(
             except BadFieldError:
                 continue
             form = scheme.default
-            held = tuple(slot for slot in there if form is not None and fitting(index, slot, form))
+            forms = (*filter(None, (form,)), *scheme.ways)
+            held = tuple(slot for slot in there if any(fitting(index, slot, it) for it in forms))
             if held and form is not None:
                 yield Recognised(quant, table, scheme if own else _free(scheme), form, held)
 

@@ -28,7 +28,8 @@ class Scheme:
     whatever the table says; with `mtp` the layers for multi-token prediction are free as well, and `loose` modules, which one framework
     takes for plain and another does not. With `all` even those are meant that frameworks for GPUs never quantise. A `late` one is applied to
     names as they are spelt in the files: its writer converts first. `beside` are names of tensors that may stand beside (`*.k_scale`), with the
-    reason. `alike` are schemes that the same table may mean as well, in the spelling of another framework: the tensors decide.
+    reason. `alike` are schemes that the same table may mean as well, in the spelling of another framework: the tensors decide. `ways` are further forms of
+    a weight that may be quantised or not.
     """
 
     default: Form | None
@@ -40,12 +41,13 @@ class Scheme:
     late: bool = False
     loose: Modules = NONE
     alike: tuple[Scheme, ...] = ()
+    ways: tuple[Form, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def forms(self) -> tuple[Form, ...]:
         """Return every form that some weight takes."""
-        every = (self.default, *(form for _, form in self.groups))
+        every = (self.default, *self.ways, *(form for _, form in self.groups))
         return tuple(dict.fromkeys(form for form in every if form is not None))
 
     def excludes(self, slot: Slot) -> bool:

@@ -112,6 +112,7 @@ QUANT = Quant(
         table.get("quant_method", "mlx") == "mlx" and ("bits" in table) and table.keys().isdisjoint(OTHERS)
     ),
     read=read,
+    field="quantization",
     guesses=(
         *({"group_size": group, "bits": bits} for bits in BITS for group in GROUPS),
         *({"group_size": size, "bits": bits, "mode": mode} for mode, (bits, size) in MODES.items()),

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from weightlint.finding import Level
+from weightlint.declarations import IN
+from weightlint.finding import Level, printable
 from weightlint.keys import Keys
 from weightlint.packing import take_packed
 from weightlint.rule import Need, Rule
@@ -46,28 +47,46 @@ def check(case: Case) -> Iterator[Finding]:
 def _recognised(case: Case, found: Recognised) -> Finding:
     """Tell of tensors that are those of another scheme, or of another setting, than the config says."""
     matched = case.joined.matched
-    rows = [row for slot, found in matched.items() if slot.form is not None for row in found]
-    beside = [row for slot, found in matched.items() if slot.of is not None for row in found]
-    config = case.checkpoint.config_path
+    rows = [row for slot, there in matched.items() if slot.form is not None for row in there]
+    beside = [row for slot, there in matched.items() if slot.of is not None for row in there]
     what = f"{found.quant.title} with {found.form.says}" if found.form.says else found.quant.title
-    keys = {key: value for key, value in found.table.items() if key in found.quant.guesses[0]}
-    if case.quant is None:
-        says, cure = "declares no quantisation", f'restore "quantization_config": {json.dumps(keys)}'
-    elif case.quant is found.quant:
-        declared = case.quant.read(_declared(case)).default
-        says = f"declares {declared.says if declared else case.quant.title}"
-        changed = {key: value for key, value in keys.items() if _declared(case).get(key) != value}
-        cure = f"set {', '.join(f'{key} to {json.dumps(value)}' for key, value in changed.items())} in quantization_config"
-    else:
-        says, cure = f"declares {case.quant.title}", f'make it "quantization_config": {json.dumps(keys)}'
+    says, cure = _said_and_cure(case, found)
+    undeclared = case.quant is None and bool(found.quant.file)
     return _finding(
         case,
         rows + beside,
-        f"{_count(rows)} {what}, but {config} {says}",
-        expected=says.removeprefix("declares "),
+        f"{_count(rows)} {what}, but {_where(case)} {says}",
+        expected=f"a {found.quant.file}" if undeclared else says.removeprefix("declares "),
         found=what,
         cure=f"{cure}, or take the config of the same export",
+        level=Level.WARNING if undeclared else None,
     )
+
+
+def _said_and_cure(case: Case, found: Recognised) -> tuple[str, str]:
+    """Return what the config says, and what to do about it."""
+    guessed = {key for guess in found.quant.guesses for key in guess}
+    keys = {key: value for key, value in found.table.items() if key in guessed}
+    field = found.quant.field
+    if case.quant is None and found.quant.file:
+        return (
+            f"does not say so, nor is there a {found.quant.file}: undeclared quantisation",
+            f"put the {found.quant.file} of the same export beside it: it tells a loader how each tensor is stored",
+        )
+    if case.quant is None:
+        return "declares no quantisation", f'restore "{field}": {json.dumps(keys)}'
+    if case.quant is not found.quant:
+        return f"declares {case.quant.title}", f'make it "{field}": {json.dumps(keys)}'
+    declared = case.quant.read(_declared(case)).default
+    changed = {key: value for key, value in keys.items() if _declared(case).get(key) != value}
+    sets = ", ".join(f"{key} to {json.dumps(value)}" for key, value in changed.items())
+    return f"declares {declared.says if declared else case.quant.title}", f"set {sets} in {field}"
+
+
+def _where(case: Case) -> str:
+    """Name the file that declares the quantisation."""
+    other = _declared(case).get(IN)
+    return printable(other) if isinstance(other, str) else case.checkpoint.config_path
 
 
 def _declared(case: Case) -> Mapping[str, object]:
@@ -153,9 +172,19 @@ def _count(rows: list[int]) -> str:
     return "1 weight is" if len(rows) == 1 else f"{len(rows):,} weights are"
 
 
-def _finding(case: Case, rows: list[int], message: str, *, expected: str, found: str, cure: str) -> Finding:
+def _finding(
+    case: Case,
+    rows: list[int],
+    message: str,
+    *,
+    expected: str,
+    found: str,
+    cure: str,
+    level: Level | None = None,
+) -> Finding:
+    place = case.place(rows)
     return RULE.finding(
-        message, place=case.place(rows), count=len(rows), expected=expected, found=found, cure=cure
+        message, place=place, count=len(rows), expected=expected, found=found, cure=cure, level=level
     )
 
 
