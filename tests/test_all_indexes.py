@@ -33,7 +33,8 @@ pytestmark = pytest.mark.skipif(not INDEXES.is_dir(), reason="the indexes are no
 def _recorder() -> Any:
     """Load the script that folds listings into fixtures."""
     spec = importlib.util.spec_from_file_location("record", ROOT / "fixtures" / "record.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
