@@ -27,7 +27,7 @@ GGUF = "gguf-"
 # a slice of one layer, and a listing that was read in part
 PARTIAL = {"deepseek-r1-0528-nvfp4-layer0", "mimo-v2.5-partial-listing"}
 
-pytestmark = pytest.mark.skipif(not INDEXES.is_dir(), reason="the indexes are not beside the project")
+beside = pytest.mark.skipif(not INDEXES.is_dir(), reason="the indexes are not beside the project")
 
 
 def _recorder() -> Any:
@@ -63,6 +63,7 @@ def judged(slug: str, tmp_path: Path) -> Report:
     return check(str(path), config=str(config) if config.is_file() else None)
 
 
+@beside
 @pytest.mark.parametrize("slug", SOUND)
 def test_sound_ones_are_silent(slug: str, tmp_path: Path) -> None:
     report = judged(slug, tmp_path)
@@ -71,6 +72,7 @@ def test_sound_ones_are_silent(slug: str, tmp_path: Path) -> None:
     assert report.facts.checked == report.facts.tensors > 0
 
 
+@beside
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect["slug"])
 def test_defects_are_found(defect: dict[str, Any], tmp_path: Path) -> None:
     report = judged(defect["slug"], tmp_path)
@@ -78,6 +80,7 @@ def test_defects_are_found(defect: dict[str, Any], tmp_path: Path) -> None:
     assert any(defect["says"] in finding.message for finding in report.findings)
 
 
+@beside
 @pytest.mark.parametrize(
     "slug",
     [it for it in slugs() if it not in SOUND and it not in {defect["slug"] for defect in DEFECTS}],
@@ -92,6 +95,17 @@ def test_others_are_read_and_said_to_be_unknown(slug: str, tmp_path: Path) -> No
     assert any("no schema for the architecture of the config" in skip.why for skip in report.skips)
 
 
+@beside
 def test_no_entry_is_left_out() -> None:
     assert len(slugs()) == 100
     assert {*SOUND, *(defect["slug"] for defect in DEFECTS)} <= {*slugs()}
+
+
+SNAPSHOTS = sorted((ROOT / "fixtures" / "indexes").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", SNAPSHOTS, ids=lambda path: path.stem)
+def test_no_rule_breaks_down_over_a_plan(path: Path) -> None:
+    for loader, plan in (("vllm", "tp=8,pp=2"), ("sglang", "tp=4,ep=4"), ("mlx", None)):
+        report = check(str(path), loader=loader, plan=plan)
+        assert [finding.message for finding in report.findings if finding.code == "WL000"] == []
