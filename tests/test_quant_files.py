@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_quants import NAMES, asked, full_config, judged, made, only
-from toy import Tensor, Toy, config
+from toy import FIXTURES, Tensor, Toy, config
 
-from weightlint import check
+from weightlint import api, check
 from weightlint.config import BadFieldError, Config
 from weightlint.expansion import expand
 from weightlint.expectation import DIALECTS, QUANTS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weightlint.expected import Expected
     from weightlint.quant import Quant
 
+INDEXES = FIXTURES / "indexes"
 FILES: dict[str, tuple[str, dict[str, Any]]] = {
     "quantize_config.json": ("gptq", {"bits": 4, "group_size": 16, "desc_act": True, "sym": True}),
     "quant_config.json": (
@@ -72,6 +73,15 @@ def test_a_broken_declaration_brings_nothing_down(text: str, tmp_path: Path) -> 
     (path / "config.json").write_text(json.dumps(plain))
     (path / "quantize_config.json").write_text(text)
     assert "WL000" not in {finding.code for finding in check(str(path)).findings}
+
+
+def test_inspect_counts_the_bits_of_all_parts() -> None:
+    families = api.inspect(str(INDEXES / "llama-2-7b-awq.json")).families
+    bits = {
+        family.pattern.rpartition(".")[2]: family.bits for family in families if "q_proj" in family.pattern
+    }
+    # 4 bits, and for each group of 128 a scale of 16 and a zero point of 4
+    assert bits == {"qweight": round(4 + (16 + 4) / 128, 3), "qzeros": None, "scales": None}
 
 
 def mlx(arch: str, asked_: dict[str, Any], **table: Any) -> Toy:

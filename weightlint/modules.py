@@ -67,18 +67,34 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Modules whose whole name a test accepts; `numbers` tells that the numbers in a name may matter."""
+    """Modules whose whole name a test accepts; `numbers` tells that the numbers in a name may matter.
+
+    `start` is what such a name begins with.
+    """
 
     test: Callable[[str], bool]
     numbers: bool = True
+    start: str = ""
 
     def of(self, slot: Slot) -> Callable[[Coord], bool] | None:
         """Return a test for the coordinates whose module is accepted."""
+        if self.start and not _may_begin(slot.template, self.start):
+            return None
         if not self.numbers or not slot.axes:
             first = next(slot.coords())
             return (lambda coord: True) if self.test(module(slot.name(first))) else None  # noqa: ARG005
         held = {coord for coord in slot.coords() if self.test(module(slot.name(coord)))}
         return held.__contains__ if held else None
+
+
+def _may_begin(template: str, start: str) -> bool:
+    """Tell whether a name of a family may begin with a text."""
+    *segments, last = start.split(".")
+    own = template.split(".")
+    if len(own) <= len(segments):
+        return False
+    same = all(mine == "*" if it.isdigit() else mine == it for mine, it in zip(own, segments, strict=False))
+    return same and (own[len(segments)] == "*" or own[len(segments)].startswith(last))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +165,12 @@ def _knows_numbers(pattern: str) -> bool:
 
 def wildcards(patterns: Iterable[str]) -> Modules:
     """Return the modules whose whole names fit one of these shell patterns (fnmatch)."""
-    return AnyOf(tuple(Matching(_matches(translate(it)), numbers=_has_numbers(it)) for it in patterns))
+    return AnyOf(
+        tuple(
+            Matching(_matches(translate(it)), numbers=_has_numbers(it), start=re.split(r"[*?\[]", it)[0])
+            for it in patterns
+        )
+    )
 
 
 def _matches(pattern: str) -> Callable[[str], bool]:

@@ -18,6 +18,7 @@ from weightlint.errors import SchemaError, UsageError
 from weightlint.expectation import dialect_named, expect, expect_base, settle
 from weightlint.finding import printable
 from weightlint.index import Fault, FaultKind
+from weightlint.inspection import widths
 from weightlint.keys import Keys
 from weightlint.ledger import opened
 from weightlint.target import open_target
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weightlint.checkpoint import Checkpoint
+    from weightlint.inspection import Widths
     from weightlint.loader import Release
     from weightlint.schema import Schema
 
@@ -187,6 +189,16 @@ def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     if case.schema is not None and case.config is not None and case.schema.quantization:
         case.config = replace(case.config, unsaid=case.schema.quantization)
     case.arch = case.schema.name if case.schema else None
+
+
+def widths_of(case: Case) -> Widths | None:
+    """Return what quantised weights take, None where the model or its names are not known."""
+    _choose_schema(case, None, None)
+    if case.schema is None or case.checkpoint.adapter is not None:
+        return None
+    expect(case)
+    settle(case)
+    return widths(case.index, case.joined.expected) if case.spelling is not None else None
 
 
 def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:

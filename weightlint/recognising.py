@@ -63,21 +63,22 @@ def recognise(
 
 def _worth(index: Index, it: Recognised) -> tuple[int, int]:
     """Return the weights that a guess is right about, then the tensors that it explains."""
-    forms = it.scheme.forms
-    return len(it.weights), sum(
-        max(found(index, slot, form, whole=False) for form in forms) for slot in it.weights
-    )
+    return len(it.weights), sum(_explained(index, slot, it.scheme, whole=False) for slot in it.weights)
 
 
 def _lossy(index: Index, best: Recognised, scheme: Scheme) -> bool:
     """Tell whether the declared scheme explains as many tensors as the best guess, only that it has lost some."""
-    declared = (
-        found(index, share, form, whole=False)
-        for slot in best.weights
+    declared = sum(_explained(index, slot, scheme, whole=False) for slot in best.weights)
+    return declared >= _worth(index, best)[1]
+
+
+def _explained(index: Index, slot: Slot, scheme: Scheme, *, whole: bool = True) -> int:
+    """Return the number of tensors in which one weight is there as a scheme has it."""
+    return sum(
+        max(found(index, share, way, whole=whole) for way in (form, *scheme.ways))
         for form, share in scheme.shares(slot)
         if form is not None
     )
-    return sum(declared) >= _worth(index, best)[1]
 
 
 _NOTHING = Scheme(default=None)
@@ -92,13 +93,7 @@ def settled(index: Index, plain: Expected, scheme: Scheme) -> Scheme:
 
 
 def _right(index: Index, odd: Sequence[Slot], scheme: Scheme) -> list[Slot]:
-    forms = ((slot, form) for slot in odd for form, _ in scheme.shares(slot))
-    return [slot for slot, form in forms if form is not None and fitting(index, slot, form)]
-
-
-def fitting(index: Index, slot: Slot, form: Form) -> bool:
-    """Tell whether the one tensor of a slot is there in a form: all parts that must be, and none of another shape."""
-    return found(index, slot, form) > 0
+    return [slot for slot in odd if _explained(index, slot, scheme)]
 
 
 def found(index: Index, slot: Slot, form: Form, *, whole: bool = True) -> int:
@@ -132,17 +127,16 @@ def _guesses(
                 scheme = quant.read(table)
             except BadFieldError:
                 continue
-            form = scheme.default
-            forms = (*filter(None, (form,)), *scheme.ways)
-            held = tuple(slot for slot in there if any(fitting(index, slot, it) for it in forms))
-            if held and form is not None:
-                yield Recognised(quant, table, scheme if own else _free(scheme), form, held)
+            held = tuple(slot for slot in there if _explained(index, slot, scheme))
+            if held and scheme.default is not None:
+                yield Recognised(quant, table, scheme if own else _free(scheme), scheme.default, held)
 
 
 def _free(scheme: Scheme) -> Scheme:
     """Return a scheme under which every weight may be quantised or not: nobody said which are."""
     every = KINDS | scheme.kinds | scheme.free | {"head", "embedding", "router"}
-    return replace(scheme, kinds=frozenset(), free=every, groups=())
+    groups = tuple((modules, form) for modules, form in scheme.groups if form is not None)
+    return replace(scheme, kinds=frozenset(), free=every, groups=groups)
 
 
 def _has(index: Index, slot: Slot, form: Form) -> bool:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weightlint import __version__
-from weightlint import schema as schemas
 from weightlint.api.content import manifest, merge, verify, verify_part
 from weightlint.case import Case
 from weightlint.checkpoint import collector_off
@@ -17,7 +16,7 @@ from weightlint.finding import Report
 from weightlint.inspection import Family, Inspection, families
 from weightlint.keys import Keys
 from weightlint.names import natural
-from weightlint.opening import configure, open_cases
+from weightlint.opening import configure, open_cases, widths_of
 from weightlint.running import running
 from weightlint.target import open_target
 from weightlint.verdict import RULES, judge
@@ -98,10 +97,13 @@ def inspect(target: str, *, config: str | None = None) -> Inspection:
     with collector_off():
         case = Case(open_target(target))
         configure(case, config)
-        if case.config is not None:
-            case.arch = case.config.prefix if isinstance(case.config, Keys) else schemas.detect(case.config)
+        known = None
+        if isinstance(case.config, Keys):
+            case.arch = case.config.prefix
+        elif case.config is not None:
+            known = widths_of(case)
         checkpoint = case.checkpoint
-        found = families(case.index, ggml=checkpoint.format == "gguf")
+        found = families(case.index, ggml=checkpoint.format == "gguf", known=known)
         rows = sorted(found, key=lambda family: natural(family.pattern))
     facts = facts_of([case], time.perf_counter() - began)
     others = tuple(it.index.files[0].path for it in checkpoint.others if it.index.files)

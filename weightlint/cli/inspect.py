@@ -24,8 +24,8 @@ def inspect(target: str, *, config: str | None, as_json: bool) -> int:
     """List the tensor families of a checkpoint: counts, dtypes, shapes, bytes.
 
     PATH is a folder, a tensor file, an index file or a snapshot. Of a GGUF file the key-values are
-    listed too, shapes are ggml's, innermost first, and bits are those of one element. Nothing is
-    judged.
+    listed too, and shapes are ggml's, innermost first. Bits are those that one element of a weight
+    takes, with its scales. Nothing is judged.
     """
     from weightlint import api
 

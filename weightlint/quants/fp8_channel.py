@@ -1,6 +1,7 @@
-"""FP8 weights with a scale for each output, as FBGEMM reads them; inputs are scaled as they come.
+"""FP8 weights with a scale for each output, as FBGEMM and SGLang read them; inputs are scaled as they come.
 
-Sources: transformers 5.24.0, integrations/fbgemm_fp8.py FbgemmFp8Linear; config keys in utils/quantization_config.py FbgemmFp8Config.
+Sources: transformers 5.24.0, integrations/fbgemm_fp8.py FbgemmFp8Linear; config keys in utils/quantization_config.py FbgemmFp8Config;
+SGLang 0.5.23, quantization/w8a8_fp8.py.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from weightlint.quant import Table
 
 FORM = Form(
-    name="fbgemm_fp8",
+    name="fp8_channel",
     bits=8,
     parts=(
         numbers(FP8_NUMBERS),
@@ -30,7 +31,7 @@ FORM = Form(
 
 
 def read(table: Table) -> Scheme:
-    """Read a table of fbgemm_fp8."""
+    """Read a table of FP8 by outputs."""
     return Scheme(
         default=FORM,
         groups=((Listed(texts(table, "modules_to_not_convert")), None),),
@@ -40,8 +41,8 @@ def read(table: Table) -> Scheme:
 
 
 QUANT = Quant(
-    name="fbgemm_fp8",
-    title="FBGEMM FP8",
-    declared=lambda table: said(table, "quant_method") == "fbgemm_fp8",
+    name="fp8_channel",
+    title="FP8 with a scale for each output",
+    declared=lambda table: said(table, "quant_method") in {"fbgemm_fp8", "w8a8_fp8"},
     read=read,
 )
