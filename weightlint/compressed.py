@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.expected import Presence
 from weightlint.form import WORDS, Form, Part
 from weightlint.quant_table import above_zero, bad, inner, pair, shown, word
 from weightlint.scaled import (
@@ -157,13 +156,10 @@ def _packed(args: _Args) -> Iterator[Part]:
         yield _zeros(args, WORDS, lambda out, into: (out.packed(args.bits), into.groups(group)))
     else:
         yield _zeros(args, INTEGERS, args.sides)
-    yield Part(
-        end="weight_g_idx",
-        dtypes=frozenset({"I32", "I64"}),
-        sides=lambda out, into: (into,),  # noqa: ARG005 -- every shape is of both sides
-        need=Presence.REQUIRED if args.ordered else Presence.OPTIONAL,
-        why=None if args.ordered else "the inputs are in order: actorder is not group",
-    )
+    if args.ordered:
+        yield Part(end="weight_g_idx", dtypes=frozenset({"I32", "I64"}), sides=lambda out, into: (into,))  # noqa: ARG005
+    else:
+        yield spare("weight_g_idx", "the inputs are in order: actorder is not group")
 
 
 def _zeros(args: _Args, dtypes: frozenset[str], sides: Sides) -> Part:

@@ -64,7 +64,8 @@ class Part:
     `end` takes the place of `weight` in the name: `qweight`, `weight_scale`. `sides` gives the shape from the two
     sides of the weight. With `ones`, dimensions of 1 are of no account: `[]` is `[1]`. `stacked` tells that experts in
     one tensor have one such tensor with a first dimension of experts. A part that is not needed says `why` it may be absent.
-    An `opaque` one has a shape that does not follow from the weight's.
+    An `opaque` one has a shape that does not follow from the weight's. One that is `idle` is accepted wherever it stands and never
+    looked for: no loader reads it.
     """
 
     end: str
@@ -75,6 +76,7 @@ class Part:
     need: Presence = Presence.REQUIRED
     why: str | None = None
     opaque: bool = False
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weightlint.expected import Expected, Layout, Presence, Slot
+from weightlint.expected import Expected, Ignore, Layout, Presence, Slot
 from weightlint.names import Coord, Template, fold
 
 if TYPE_CHECKING:
@@ -95,17 +95,24 @@ def _leftover(index: Index, expected: Expected, seen: bytearray) -> tuple[Extra,
     extra: Extra = defaultdict(dict)
     if seen.count(1) == len(index.rows):
         return {}, 0
-    matchers = [ignore.matcher() for ignore in expected.ignores]
+    ends = tuple(end for ignore in expected.ignores if (end := _end(ignore)) is not None)
+    matchers = [ignore.matcher() for ignore in expected.ignores if _end(ignore) is None]
     ignored = 0
     for name, row in index.rows.items():
         if seen[row]:
             continue
-        if any(matches(name) for matches in matchers):
+        if name.endswith(ends) or any(matches(name) for matches in matchers):
             ignored += 1
             continue
         template, coord = fold(name)
         extra[template][coord] = row
     return dict(extra), ignored
+
+
+def _end(ignore: Ignore) -> str | None:
+    """Return what a name must end with, where that is all: such a test is much faster."""
+    end = ignore.pattern[1:]
+    return end if ignore.pattern.startswith("*") and not set(end) & {"*", "{"} else None
 
 
 def misfit(index: Index, slot: Slot, rows: list[int]) -> dict[Kind, list[int]]:

@@ -32,7 +32,8 @@ def quantised(expected: Expected, scheme: Scheme) -> Expected:
         for layout in expected.layouts
     ]
     layouts = (replace(it, dropped=it.dropped | work.renamed(it.dropped)) for it in stacks)
-    ignores = (*(Ignore(pattern, why) for pattern, why in scheme.beside.items()), *work.idle)
+    idle = {f"*.{part.end}": part.why or "" for form in scheme.forms for part in form.parts if part.idle}
+    ignores = (*(Ignore(pattern, why) for pattern, why in {**scheme.beside, **idle}.items()), *work.idle)
     return replace(
         expected,
         slots=slots,
@@ -115,6 +116,8 @@ def parts(slot: Slot, form: Form) -> Iterator[Slot]:
     *outer, out, into = _dims(slot)
     main = named(slot.pattern, form.main.end)
     for part in form.parts:
+        if part.idle:
+            continue
         own = part.sides(out, into)
         dims = (*outer, *own) if part.stacked else own
         is_main = part is form.main

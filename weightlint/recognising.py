@@ -141,9 +141,8 @@ def _free(scheme: Scheme) -> Scheme:
 
 def _has(index: Index, slot: Slot, form: Form) -> bool:
     names = (part.name(next(part.coords())) for part in parts(slot, form))
-    return all(
-        name in index.rows for name, part in zip(names, form.parts, strict=True) if part.need == "required"
-    )
+    read = (part for part in form.parts if not part.idle)
+    return all(name in index.rows for name, part in zip(names, read, strict=True) if part.need == "required")
 
 
 def _is_touched(index: Index, slot: Slot, ends: Iterable[str]) -> bool:

@@ -75,8 +75,10 @@ def single(end: str, *, why: str | None = None, dtypes: frozenset[str] = FLOATS)
 
 
 def spare(end: str, why: str, *, dtypes: frozenset[str] = ANY) -> Part:
-    """Return a part that some write and nobody needs, whatever its shape."""
-    return Part(end=end, dtypes=dtypes, sides=per_tensor, need=Presence.OPTIONAL, why=why, opaque=True)
+    """Return a part that some write and nobody reads, whatever its shape."""
+    return Part(
+        end=end, dtypes=dtypes, sides=per_tensor, need=Presence.OPTIONAL, why=why, opaque=True, idle=True
+    )
 
 
 DYNAMIC = spare("input_scale", "activations are scaled as they come")
