@@ -33,8 +33,7 @@ def quantised(expected: Expected, scheme: Scheme) -> Expected:
     ]
     layouts = (replace(it, dropped=it.dropped | work.renamed(it.dropped)) for it in stacks)
     idle = {f"*.{part.end}": part.why or "" for form in scheme.forms for part in form.parts if part.idle}
-    said = (Ignore(pattern, why) for pattern, why in {**scheme.beside, **idle}.items())
-    ignores = (*said, *work.idle)
+    ignores = (*(Ignore(pattern, why) for pattern, why in {**scheme.beside, **idle}.items()), *work.idle)
     return replace(
         expected,
         slots=slots,

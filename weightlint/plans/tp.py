@@ -50,7 +50,7 @@ def scaled(cut: Cut, part: Slot, dim: int) -> Cut:
 def _along(part: Slot, weight: Slot, dim: int) -> int | None:
     """Return the dimension of a part that runs along one of its weight, None where none does."""
     if not part.sides:
-        return dim
+        return dim if dim < len(part.shape) else None
     back = dim - len(weight.shape)
     if back not in {COLUMN, ROW}:
         return dim if dim < len(part.shape) and part.sides[dim] is None else None
