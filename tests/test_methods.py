@@ -66,3 +66,13 @@ def test_every_method_is_a_scheme() -> None:
     named = {name for loader in LOADERS.values() for it in loader.methods for name in it.least}
     assert named <= set(QUANTS)
     assert NAMES
+
+
+@pytest.mark.parametrize("name", ["awq", "gptq"])
+def test_groups_and_words_that_a_plan_cuts(name: str, tmp_path: Path) -> None:
+    ((code, message),) = codes(name, tmp_path, loader="vllm@0.11.0", plan="tp=4")
+    assert code == "WL502"
+    # down_proj has 48 inputs in groups of 16, gate_proj 48 outputs, 8 of them in a word
+    assert "48 / 4 = 12 is no multiple of 16" in message
+    assert "48 / 4 = 12 is no multiple of 8" in message
+    assert "is not aligned with the quantized weight shape" in message

@@ -84,7 +84,7 @@ class Form:
     """All tensors of one quantised weight, the numbers themselves first.
 
     `bits` is the size of one number, `block` the elements along out and in that share a scale, 1 where that does not bind
-    a cut. `says` is what the settings are, in the words of the config: `bits 4, group_size 128`. Where it does not `stack`, experts in one
+    a cut, `word` those that share a word: it cannot be cut either. `says` is what the settings are, in the words of the config: `bits 4, group_size 128`. Where it does not `stack`, experts in one
     tensor stay plain. `beside` are ends of tensors that its writers leave beside a weight and nobody needs.
     """
 
@@ -92,6 +92,7 @@ class Form:
     parts: tuple[Part, ...]
     bits: float
     block: tuple[int, int] = (1, 1)
+    word: tuple[int, int] = (1, 1)
     says: str = ""
     stack: bool = True
     beside: tuple[str, ...] = ()

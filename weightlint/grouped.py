@@ -6,6 +6,7 @@ AutoGPTQ nn_modules/qlinear/qlinear_marlin.py.
 
 from __future__ import annotations
 
+from math import gcd
 from typing import TYPE_CHECKING
 
 from weightlint.dtype import FLOATS
@@ -30,6 +31,7 @@ def gptq(bits: int, group: int, *, acts: bool = False, word: int = 32) -> Form:
         name="gptq",
         bits=bits,
         block=(1, max(group, 1)),
+        word=(_in_word(bits, word), _in_word(bits, word)),
         says=f"bits {bits}, group_size {group}",
         stack=False,
         beside=BIAS,
@@ -78,6 +80,7 @@ def awq(bits: int, group: int, *, zeros: bool = True) -> Form:
         name="awq",
         bits=bits,
         block=(1, max(group, 1)),
+        word=(_in_word(bits), 1),
         says=f"bits {bits}, group_size {group}",
         stack=False,
         beside=BIAS,
@@ -141,3 +144,8 @@ def _zeros_width(into: Dim, group: int, pack: int) -> Dim:
     words = into.groups(group).over(pack)
     size = ceil_div(words.size, several) * several
     return words if size == words.size else words._replace(size=size, text=str(size))
+
+
+def _in_word(bits: int, word: int = 32) -> int:
+    """Return the fewest numbers that fill whole words."""
+    return word // gcd(bits, word)

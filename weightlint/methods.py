@@ -55,11 +55,11 @@ class Objection:
 
 def objection(methods: Methods, quant: str, table: Table, running: Running) -> Objection | None:
     """Return what speaks against a declared quantisation, None if nothing does."""
-    method = str(table.get("quant_method", quant))
+    method = table.get("quant_method")
     if quant not in methods.least:
         return Objection(
             why="it knows no such quantisation",
-            says=methods.unknown.format(method=method),
+            says=methods.unknown.format(method=method) if isinstance(method, str) else "",
             cure="take a loader that reads it, or the model in another quantisation",
         )
     refused = next((it for it in methods.refused if it.quant == quant and it.holds(table)), None)

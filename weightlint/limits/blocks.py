@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from math import gcd
 from typing import TYPE_CHECKING, NamedTuple
+=======
+from dataclasses import dataclass
+from math import gcd, lcm
+from typing import TYPE_CHECKING
+>>>>>>> i6-small
 
 from weightlint.limits.refusal import Refusal
 
@@ -33,7 +39,7 @@ def refusals(spread: Spread) -> Iterator[Refusal]:
     """Yield each width that is not a whole number of blocks, once, and that the loader does not take."""
     broken: dict[Width, list[Slot]] = {}
     for slot in spread.expected.slots:
-        if slot.form is not None and slot.form.block != (1, 1) and slot.kind in KINDS:
+        if slot.form is not None and _bound(slot.form) != (1, 1) and slot.kind in KINDS:
             for width in _widths(spread.weight(slot), spread, slot.form):
                 if width.width % width.block:
                     broken.setdefault(width, []).append(slot)
@@ -51,7 +57,8 @@ def _widths(slot: Slot, spread: Spread, form: Form) -> Iterator[Width]:
     cut = next((cut for cut in cuts if cut is not None), None)
     if cut is not None and not cut.even:
         return
-    side, block, dim = ("n", form.block[0], -2) if how == "column" else ("k", form.block[1], -1)
+    bound = _bound(form)
+    side, block, dim = ("n", bound[0], -2) if how == "column" else ("k", bound[1], -1)
     size, ways, width = slot.shape[dim], 1, slot.shape[dim]
     if cut is not None:
         size, ways, width = cut.size, cut.pieces, cut.width
@@ -61,11 +68,16 @@ def _widths(slot: Slot, spread: Spread, form: Form) -> Iterator[Width]:
         yield Width(size // (cut.parts if cut else 1), ways, width, block, words, what)
 
 
+def _bound(form: Form) -> tuple[int, int]:
+    """Return the elements along out and in that no cut may part."""
+    return lcm(form.block[0], form.word[0]), lcm(form.block[1], form.word[1])
+
+
 def _words(slot: Slot, spread: Spread, form: Form, side: str) -> str:
     """Return which message the loader has for a side of a weight, an empty text if none."""
     rules = spread.rules.blocks
     if form.block[0] == 1:
-        return "group"
+        return f"{'group' if side == 'k' else 'word'}_{form.name}"
     if spread.is_expert(slot):
         return f"expert_{side}"
     return (

@@ -18,6 +18,8 @@ from weightlint.plan_rules import EVERYWHERE, BlockRules, ExpertRules, PlanRules
 
 EACH_STAGE = {"embedding": EVERYWHERE, "norm": EVERYWHERE, "head": EVERYWHERE}
 
+ALIGNED = "The {} size is not aligned with the quantized weight shape. This can be caused by too large tensor parallel size."
+
 WORDS = {
     "heads": "Total number of attention heads ({size}) must be divisible by tensor parallel size ({ways}).",
     "even": "{size} is not divisible by {ways}",
@@ -26,8 +28,11 @@ WORDS = {
     "expert_n": "The output_size of gate's and up's weight = {width} is not divisible by weight quantization "
     "block_n = {block}.",
     "expert_k": "The input_size of down's weight = {width} is not divisible by weight quantization block_k = {block}.",
-    "group": "The input size is not aligned with the quantized weight shape. This can be caused by too large tensor "
-    "parallel size.",
+    "group_gptq": ALIGNED.format("input"),
+    "group_awq": ALIGNED.format("input"),
+    "word_gptq": ALIGNED.format("output"),
+    "word_awq": ALIGNED.format("output"),
+    "group_modelopt": "Unsupported model when in features size is not multiple of 16",
     "stages": "len(partitions)={given} does not match pp_size={stages}.",
     "layers": "sum(partitions)={given} does not match num_hidden_layers={layers}.",
     "copies": "n_physical_experts={experts} must be divisible by ep_size={ranks}. Adjust num_redundant_experts.",

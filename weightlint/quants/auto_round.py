@@ -13,6 +13,7 @@ from weightlint.grouped import awq, gptq
 from weightlint.modules import AnyOf, Listed, Matching, regexes
 from weightlint.quant import Quant
 from weightlint.quant_table import BITS, GROUPS, bits_and_group, inner, said, texts, whole
+from weightlint.scaled import KV_SCALES
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def read(table: Table) -> Scheme:
         default=_form(table),
         groups=(*_extra(table), *_outside(table), (Listed(texts(table, "modules_to_not_convert")), None)),
         free=frozenset({"head", "router"}),
+        beside=KV_SCALES,
     )
 
 

@@ -11,6 +11,7 @@ from weightlint.grouped import awq, awq_kernel
 from weightlint.modules import containing
 from weightlint.quant import Quant
 from weightlint.quant_table import GROUPS, bits_and_group, said, texts
+from weightlint.scaled import KV_SCALES
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def _version(table: Table) -> str:
 def read(table: Table) -> Scheme:
     """Read a table of AWQ."""
     plain = containing(texts(table, "modules_to_not_convert"))
-    return Scheme(default=_form(table), groups=((plain, None),), free=frozenset({"head", "router"}))
+    return Scheme(
+        default=_form(table), groups=((plain, None),), free=frozenset({"head", "router"}), beside=KV_SCALES
+    )
 
 
 QUANT = Quant(

@@ -14,6 +14,7 @@ from weightlint.form import ONE, Form, Part
 from weightlint.modules import Listed
 from weightlint.quant import Quant
 from weightlint.quant_table import bad, texts
+from weightlint.scaled import KV_SCALES
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -105,7 +106,9 @@ def form(kind: str, storage: str = "uint8", *, nested: bool = False) -> Form:
 def read(table: Table) -> Scheme:
     """Read a table of bitsandbytes; without a list of its own transformers leaves the head plain."""
     plain = Listed(texts(table, "llm_int8_skip_modules", "modules_to_not_convert"))
-    return Scheme(default=_default(table), groups=((plain, None),), free=frozenset({"head", "router"}))
+    return Scheme(
+        default=_default(table), groups=((plain, None),), free=frozenset({"head", "router"}), beside=KV_SCALES
+    )
 
 
 def _default(table: Table) -> Form:

@@ -14,6 +14,7 @@ from weightlint.grouped import gptq, gptq_marlin
 from weightlint.modules import Listed, Matching, regexes
 from weightlint.quant import Quant
 from weightlint.quant_table import BITS, GROUPS, bad, bits_and_group, inner, said, texts
+from weightlint.scaled import KV_SCALES
 from weightlint.scheme import Scheme
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def read(table: Table) -> Scheme:
             (Listed(texts(table, "modules_to_not_convert")), None),
         ),
         free=frozenset({"head", "router"}),
+        beside=KV_SCALES,
     )
 
 
