@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from math import gcd
-from typing import TYPE_CHECKING, NamedTuple
-=======
-from dataclasses import dataclass
 from math import gcd, lcm
-from typing import TYPE_CHECKING
->>>>>>> i6-small
+from typing import TYPE_CHECKING, NamedTuple
 
 from weightlint.limits.refusal import Refusal
 
