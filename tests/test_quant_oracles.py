@@ -119,3 +119,20 @@ def test_bitsandbytes_int8() -> None:
     made = Made.of_torch(layer.state_dict())
     assert "SCB" in made.kinds
     assert made.differs(form_of("bitsandbytes", {"load_in_8bit": True}), (64, 96)) == []
+
+
+@pytest.mark.parametrize(("bits", "axis"), [*product([8, 4, 3, 2, 1], [1, 0])])
+def test_hqq(bits: int, axis: int) -> None:
+    torch = pytest.importorskip("torch", reason="needs torch")
+    core = pytest.importorskip("hqq.core.quantize", reason="needs hqq")
+    settings = core.BaseQuantizeConfig(nbits=bits, group_size=32, axis=axis)
+    layer = core.HQQLinear(
+        torch.nn.Linear(96, 64, bias=False), settings, compute_dtype=torch.float16, device="cpu"
+    )
+    table = {
+        "quant_config": {"weight_quant_params": {"nbits": bits, "group_size": 32, "axis": axis}},
+    }
+    form = form_of("hqq", table)
+    state = {name: it for name, it in layer.state_dict().items() if name not in form.beside}
+    assert state.keys() == {"W_q", "scale", "zero"}
+    assert Made.of_torch(state).differs(form, (64, 96)) == []

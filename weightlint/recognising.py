@@ -45,6 +45,8 @@ def recognise(
     index: Index, plain: Expected, quants: Mapping[str, Quant], declared: tuple[Quant, Table] | None
 ) -> Recognised | None:
     """Return the quantisation of the tensors where it is another than what is declared, None where that fits."""
+    if _is_all_plain(index, plain):
+        return None
     sample = [share for slot in _weights(plain) for share in _sampled(slot)]
     other = [slot for slot in sample if not _is_plain(index, slot)]
     scheme = settled(index, plain, declared[0].read(declared[1])) if declared is not None else _NOTHING
@@ -59,6 +61,19 @@ def recognise(
     if best is None or 2 * len(best.weights) < len(odd) or _lossy(index, best, scheme):
         return None
     return best
+
+
+def _is_all_plain(index: Index, plain: Expected) -> bool:
+    """Tell whether every weight looked at is plain, as itself or in another layout: no scheme need be loaded then."""
+    odd = {slot.pattern for slot in plain.slots if _is_weight(slot) and not _are_plain(index, slot)}
+    for layout in plain.layouts:
+        if odd & layout.dropped and all(_are_plain(index, slot) for slot in layout.slots if _is_weight(slot)):
+            odd -= layout.dropped
+    return not odd
+
+
+def _are_plain(index: Index, slot: Slot) -> bool:
+    return all(_is_plain(index, share) for share in _sampled(slot))
 
 
 def _worth(index: Index, it: Recognised) -> tuple[int, int]:
@@ -159,7 +174,11 @@ def _forms(quant: Quant) -> Iterable[Form]:
 
 def _weights(plain: Expected) -> Iterator[Slot]:
     every = (*plain.slots, *(slot for layout in plain.layouts for slot in layout.slots))
-    return (slot for slot in every if slot.quant and slot.kind in KINDS and len(slot.shape) > 1)
+    return filter(_is_weight, every)
+
+
+def _is_weight(slot: Slot) -> bool:
+    return slot.quant and slot.kind in KINDS and len(slot.shape) > 1
 
 
 def _sampled(slot: Slot) -> Iterator[Slot]:
