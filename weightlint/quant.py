@@ -24,7 +24,7 @@ class Quant:
     `title` is what people call it. `declared` tells whether a quantisation table asks for it; `read` makes a scheme of the table and
     raises `BadFieldError` where the table cannot be. `guesses` are tables that are tried where tensors do not fit what is
     declared, or nothing is; the most usual first. `beside` are files that may hold the table in place of the config, each with the
-    quant_method that it stands for.
+    quant_method that it stands for. `excluding` is the key under which the table names plain modules.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Quant:
     read: Callable[[Table], Scheme]
     guesses: tuple[Table, ...] = ()
     beside: Mapping[str, str] = field(default_factory=dict)
+    excluding: str = "modules_to_not_convert"
 
     def rewrite(self, expected: Expected, table: Table) -> Expected:
         """Return the expectation under a table.
