@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -117,3 +118,25 @@ def test_layers_of_several_algorithms(tmp_path: Path) -> None:
     assert "mlp.up_proj.weight_scale_2" in ends
     assert "mlp.down_proj.weight_scale" not in ends
     assert [(it.code, it.message) for it in check(str(whole.write(tmp_path / "ckpt"))).findings] == []
+
+
+def test_the_spelling_of_transformers(tmp_path: Path) -> None:
+    """Hold FP8 without blocks against the names and shapes of transformers' own layer."""
+    torch = pytest.importorskip("torch", reason="the layer is torch's")
+    fp8 = pytest.importorskip(
+        "transformers.integrations.finegrained_fp8", reason="the layer is transformers'"
+    )
+    layer = fp8.FP8Linear(32, 48, block_size=None, activation_scheme="static")
+    own = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
+    assert own.pop("weight") == (48, 32)
+    assert layer.weight.dtype is torch.float8_e4m3fn
+    whole = toy("llama", full_config("fp8_tensor"), shards=1)
+    ends = {"weight_scale": "weight_scale_inv", "input_scale": "activation_scale"}
+    assert set(ends.values()) == set(own)
+    renamed = []
+    for tensor in whole.tensors:
+        stem, _, end = tensor.name.rpartition(".")
+        new = ends.get(end, end)
+        renamed.append(replace(tensor, name=f"{stem}.{new}", shape=own.get(new, tensor.shape)))
+    report = check(str(replace(whole, tensors=renamed).write(tmp_path / "ckpt")))
+    assert [(it.code, it.message) for it in report.findings] == []

@@ -133,5 +133,6 @@ QUANT = Quant(
         said(table, "quant_method") in {"compressed-tensors", "compressed_tensors"} and _is_known(table)
     ),
     read=read,
+    excluding="ignore",
     guesses=tuple(_guesses()),
 )

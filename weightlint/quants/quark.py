@@ -125,6 +125,7 @@ QUANT = Quant(
     title="Quark",
     declared=_is_declared,
     read=read,
+    excluding="exclude",
     guesses=(
         _table("fp4", "per_group", 32),
         _table("fp6_e2m3", "per_group", 32),

@@ -9,6 +9,7 @@ Cure: download the shard that holds the scale; if it was lost in a conversion, c
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from weightlint.dtype import FP8
@@ -36,12 +37,15 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _without_scale(case: Case) -> Iterator[Finding]:
     """Report expected scales that are missing although their weight is there."""
-    weights = {slot.pattern: slot for slot in case.joined.expected.slots}
+    slots = case.joined.expected.slots
+    # a name may be plain in some layers and of several forms in others
+    weights = {slot.pattern: slot for slot in sorted(slots, key=lambda slot: slot.form is not None)}
+    missing: dict[str, set[Coord]] = defaultdict(set)
+    for slot in case.ledger.missing:
+        missing[slot.pattern] |= case.ledger.missing[slot]
     hits: dict[Slot, set[Coord]] = {}
     for scale in [slot for slot in case.ledger.missing if slot.of and slot.need is Presence.REQUIRED]:
-        weight = weights.get(scale.of or "")
-        absent = case.ledger.missing.get(weight, set()) if weight else set()
-        taken = case.ledger.take_missing(scale, case.ledger.missing[scale] - absent)
+        taken = case.ledger.take_missing(scale, case.ledger.missing[scale] - missing[scale.of or ""])
         if taken:
             hits[scale] = taken
     if not hits:
@@ -50,9 +54,10 @@ def _without_scale(case: Case) -> Iterator[Finding]:
     scale, coords = next(iter(hits.items()))
     form = weights[scale.of or ""].form
     what = _called(hits)
+    bare = len({(slot.of, coord) for slot, coords in hits.items() for coord in coords})
     yield RULE.finding(
-        f"{count:,} {form.name if form else 'quantised'} weights have no {what}"
-        if count > 1
+        f"{bare:,} {form.name if form else 'quantised'} weights have no {what}"
+        if bare > 1
         else f"{weights[scale.of or ''].name(min(coords))} has no {what}",
         place=Place(
             tensors=tuple(pattern for slot, coords in hits.items() for pattern in slot.patterns(coords)),
@@ -61,13 +66,29 @@ def _without_scale(case: Case) -> Iterator[Finding]:
         count=count,
         expected=f"{scale.patterns(coords)[0]} {list(scale.shape)}",
         found="no such tensor",
-        cure="download the shard that holds the scales again; if a conversion lost them, convert again: "
-        "without scales the weights mean nothing",
+        cure=_UNMEASURED if all(map(_is_of_inputs, hits)) else _LOST,
     )
+
+
+_LOST = (
+    "download the shard that holds the scales again; if a conversion lost them, convert again: "
+    "without scales the weights mean nothing"
+)
+_UNMEASURED = (
+    "download the shard that holds the scales again; if the quantiser wrote none, quantise again with data that reaches every "
+    "expert, or without scales of inputs: vLLM divides by a scale that was never set, and some prompts become NaN"
+)
+
+
+def _is_of_inputs(scale: Slot) -> bool:
+    """Tell whether a scale is that of a weight's inputs, which is measured while data run through the model."""
+    return scale.pattern.endswith(("input_scale", "input_global_scale", "activation_scale"))
 
 
 def _called(hits: dict[Slot, set[Coord]]) -> str:
     """Name the parts that are missing; a scale is called so."""
+    if all(map(_is_of_inputs, hits)):
+        return "scale for their inputs" if sum(map(len, hits.values())) > 1 else "scale for its inputs"
     ends = {
         re.split(r"[._](?=[^._]*$)", slot.pattern)[-1] if "scale" not in slot.pattern else "scale"
         for slot in hits

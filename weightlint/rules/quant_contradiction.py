@@ -109,7 +109,7 @@ def _plain(case: Case, hits: Hits) -> Finding:
         expected=f"{'/'.join(sorted(form.main.dtypes))} with a scale each",
         found=f"{dtype}",
         cure="if this is a plain copy, remove quantization_config from the config; if single modules stay "
-        "plain, name them in modules_to_not_convert; else download the quantised shards",
+        f"plain, name them in {_list(case)}; else download the quantised shards",
     )
 
 
@@ -124,7 +124,7 @@ def _excluded(case: Case) -> Iterator[Finding]:
             rows += found
             slots += [slot] if found else []
         if rows and scheme is not None:
-            what, cure = _against(slots, scheme)
+            what, cure = _against(case, slots, scheme)
             yield _finding(
                 case,
                 rows,
@@ -139,7 +139,12 @@ def _is_plain_matrix(slot: Slot) -> bool:
     return slot.form is None and slot.of is None and len(slot.shape) > 1
 
 
-def _against(slots: Sequence[Slot], scheme: Scheme) -> tuple[str, str]:
+def _list(case: Case) -> str:
+    """Return the key under which the config names plain modules."""
+    return case.quant.excluding if case.quant is not None else "modules_to_not_convert"
+
+
+def _against(case: Case, slots: Sequence[Slot], scheme: Scheme) -> tuple[str, str]:
     """Say what is against these weights being quantised, and what to do."""
     others = sorted({slot.kind for slot in slots if slot.kind not in KINDS and not scheme.excludes(slot)})
     if others:
@@ -147,7 +152,7 @@ def _against(slots: Sequence[Slot], scheme: Scheme) -> tuple[str, str]:
             f"most loaders keep this module plain ({', '.join(others)}): they have no parameter for its scale",
             "export the model again with these modules plain, or take their plain weights from the original",
         )
-    return "the config excludes them from quantisation", "remove these modules from modules_to_not_convert"
+    return "the config excludes them from quantisation", f"remove these modules from {_list(case)}"
 
 
 def _packed(case: Case) -> Iterator[Finding]:
