@@ -191,7 +191,9 @@ def split(held: Names) -> Names:
     return out
 
 
+# transformers imports every quantisation library that it finds, and torch warns of what some of them do
 @pytest.mark.oracle
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("arch", schemas.names())
 def test_random_small_models_of_transformers_fit(arch: str) -> None:
     torch = pytest.importorskip("torch")
