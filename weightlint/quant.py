@@ -23,13 +23,9 @@ class Quant:
 
     `title` is what people call it. `declared` tells whether a quantisation table asks for it; `read` makes a scheme of the table and
     raises `BadFieldError` where the table cannot be. `guesses` are tables that are tried where tensors do not fit what is
-<<<<<<< HEAD
     declared, or nothing is; the most usual first. What `borrows` has the tensors of another scheme: only a declaration tells it.
-    `field` is the key of its table in the config, `file` the file beside the config in which its writer declares it.
-=======
-    declared, or nothing is; the most usual first. `beside` are files that may hold the table in place of the config, each with the
-    quant_method that it stands for. `excluding` is the key under which the table names plain modules.
->>>>>>> i6-ct
+    `field` is the key of its table in the config, `file` the file beside the config in which its writer declares it. `excluding` is
+    the key under which the table names plain modules.
     """
 
     name: str
@@ -37,14 +33,10 @@ class Quant:
     declared: Callable[[Table], bool]
     read: Callable[[Table], Scheme]
     guesses: tuple[Table, ...] = ()
-<<<<<<< HEAD
     borrows: bool = False
     file: str = ""
     field: str = "quantization_config"
-=======
-    beside: Mapping[str, str] = field(default_factory=dict)
     excluding: str = "modules_to_not_convert"
->>>>>>> i6-ct
 
     def rewrite(self, expected: Expected, table: Table) -> Expected:
         """Return the expectation under a table.
