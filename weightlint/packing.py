@@ -1,7 +1,7 @@
 """Which quantiser left these names? Tensors that stand beside or in the place of a plain weight.
 
-For checkpoints whose config says nothing of a quantisation, and for quantisers that no scheme of `quants/` knows: here are names only, not
-what they mean. Names of tensors: compressed-tensors, ModelOpt and quanto.
+For checkpoints whose config says nothing of a quantisation: it knows names only, not what they mean. Names
+of tensors: transformers 5, bitsandbytes, GPTQModel, AutoAWQ, compressed-tensors, ModelOpt, mlx_lm and quanto.
 """
 
 from __future__ import annotations
@@ -37,7 +37,16 @@ class Packer:
 
 
 PACKERS = (
+    Packer(
+        "bitsandbytes",
+        "bitsandbytes",
+        (".weight.absmax", ".weight.quant_state.bitsandbytes__nf4", ".weight.quant_state.bitsandbytes__fp4"),
+        (".weight.quant_map", ".weight.nested_absmax", ".weight.nested_quant_map"),
+    ),
+    Packer("bitsandbytes in 8 bits", "bitsandbytes", (".SCB",), (".weight_format",)),
     Packer("quanto", "quanto", (".weight._data", ".weight._scale"), (".weight._shift",)),
+    Packer("GPTQ", "gptq", (".g_idx",), (".qweight", ".qzeros", ".scales")),
+    Packer("AWQ or GPTQ", "awq", (".qweight",), (".qzeros", ".scales")),
     Packer(
         "compressed-tensors",
         "compressed-tensors",
@@ -48,6 +57,7 @@ PACKERS = (
         ),
     ),
     Packer("ModelOpt", "modelopt", (".weight_scale_2",), (".weight_scale", ".input_scale")),
+    Packer("MLX", "mlx", (".scales",), (".biases",)),
 )
 """The first whose mark is beside a module is taken for its quantiser."""
 

@@ -145,7 +145,6 @@ QUANT = Quant(
     title="ModelOpt",
     declared=_is_declared,
     read=read,
-    file="hf_quant_config.json",
     excluding="exclude_modules or ignore",
     guesses=tuple(
         {"quant_method": "modelopt", "quant_algo": algo} for algo in ("NVFP4", "W4A16_NVFP4", *ALGOS)
