@@ -158,7 +158,7 @@ def blocks(folder: Path) -> dict[str, str]:
         "plan": plans(),
         "verify": verified(folder / "verify"),
         "loaders": loaders(),
-        **{kind: drawer(kind) for kind in ("formats", "dialects", "shardings", "digests")},
+        **{kind: drawer(kind) for kind in ("formats", "dialects", "shardings", "digests", "quants")},
     }
 
 
