@@ -101,3 +101,10 @@ def test_front_door() -> None:
     assert set(weightlint.__all__) <= set(dir(weightlint))
     with pytest.raises(AttributeError, match="has no attribute 'chek'"):
         weightlint.chek  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_a_check_loads_nothing_that_reads_bytes(tmp_path: Path) -> None:
+    place = toy("deepseek_v3", config("toy_deepseek_v3")).write(tmp_path / "ckpt")
+    loaded = loaded_after(f"import weightlint\nassert not weightlint.check({str(place)!r}).findings")
+    assert not [name for name in loaded if name.startswith(("weightlint.verifying", "weightlint.scanning"))]
+    assert not loaded & {"numpy", "xxhash"}

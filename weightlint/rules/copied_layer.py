@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from weightlint.finding import Level, Place, counted
 from weightlint.names import brace, patterns, pieces
 from weightlint.rule import Need, Rule
-from weightlint.verifying.copies import copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +32,8 @@ Pairs = dict[tuple["Coord", "Coord"], list[tuple["Part", "Part"]]]
 
 def check(case: Case) -> Iterator[Finding]:
     """Tell of all copies in one finding."""
+    from weightlint.verifying.copies import copies
+
     found = copies(case.seen)
     if not found:
         return

@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING
 from weightlint.finding import Level, Place, counted, printable
 from weightlint.names import patterns
 from weightlint.rule import Need, Rule
-from weightlint.verifying.advice import cure
-from weightlint.verifying.dead import dead, zero_scales
-from weightlint.verifying.place import owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,6 +30,8 @@ LARGE = 1 << 16
 
 def check(case: Case) -> Iterator[Finding]:
     """Tell of the dead regions of each file, together."""
+    from weightlint.verifying.dead import dead
+
     by_file: dict[str, list[Dead]] = {}
     for job, row in case.seen.entries():
         found = [
@@ -46,6 +45,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _finding(case: Case, file: str, regions: Sequence[Dead]) -> Finding:
+    from weightlint.verifying.advice import cure
+
     names = [span.name for it in regions for span in it.spans]
     largest = max(regions, key=lambda it: it.stop - it.start)
     more = f"; {counted(len(regions) - 1, 'more region')}" if len(regions) > 1 else ""
@@ -60,6 +61,9 @@ def _finding(case: Case, file: str, regions: Sequence[Dead]) -> Finding:
 
 
 def _scales(case: Case) -> Iterator[Finding]:
+    from weightlint.verifying.advice import cure
+    from weightlint.verifying.dead import zero_scales
+
     hits = [
         (job.file, span)
         for job, row in case.seen.entries()
@@ -78,6 +82,8 @@ def _scales(case: Case) -> Iterator[Finding]:
 
 
 def _says(file: str, it: Dead) -> str:
+    from weightlint.verifying.place import owner
+
     size = it.stop - it.start
     what = f"{printable(file)} is zero from byte {it.start:,} to {'its end' if it.tail else f'{it.stop - 1:,}'}, {size:,} bytes"
     if len(it.spans) > 1:

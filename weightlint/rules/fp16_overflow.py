@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from weightlint.finding import Level, Place, counted, printable
 from weightlint.names import patterns
 from weightlint.rule import Need, Rule
-from weightlint.verifying.extremes import INSANE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +26,8 @@ WIDE = frozenset({"BF16", "F32", "F64"})
 
 def check(case: Case) -> Iterator[Finding]:
     """Tell of all weights that overflow, in one finding."""
+    from weightlint.verifying.extremes import INSANE
+
     if case.running.dtype != "F16":
         return
     hits = [

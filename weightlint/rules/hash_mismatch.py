@@ -19,11 +19,6 @@ from weightlint.format import format_of
 from weightlint.index import FaultKind
 from weightlint.names import patterns
 from weightlint.rule import Need, Rule
-from weightlint.verifying.advice import judge
-from weightlint.verifying.damage import damage
-from weightlint.verifying.discords import discords
-from weightlint.verifying.nodes import without
-from weightlint.verifying.place import ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +34,11 @@ MAX_FILES, MAX_NODES = 4, 8
 
 def check(case: Case) -> Iterator[Finding]:
     """Tell of files whose bytes somebody contradicts, each once."""
+    from weightlint.verifying.advice import judge
+    from weightlint.verifying.damage import damage
+    from weightlint.verifying.discords import discords
+    from weightlint.verifying.nodes import without
+
     torn = {fault.file for fault in case.faults(FaultKind.TORN, FaultKind.FOREIGN)}
     odd = {fault.file for fault in case.faults(FaultKind.MALFORMED)}
     for file in dict.fromkeys(job.file for job, _ in case.seen.entries()):
@@ -97,6 +97,8 @@ def _named(nodes: Sequence[str]) -> str:
 
 
 def _by_manifest(file: str, hurt: Damage) -> Finding:
+    from weightlint.verifying.place import ranges
+
     names = [name for name in dict.fromkeys(span.name for span, _ in hurt.pieces) if name]
     other = hurt.beside if format_of(file) is not None else "its bytes"
     what = f"{counted(len(names), 'tensor')}{hurt.experts}" if names else ""
@@ -111,6 +113,8 @@ def _by_manifest(file: str, hurt: Damage) -> Finding:
 
 
 def _by_digest(file: str, bad: Sequence[tuple[Digest, str]]) -> Finding:
+    from weightlint.verifying.place import ranges
+
     digest, found = bad[0]
     weights = format_of(file) is not None and not digest.doubt
     names = [it.tensor for it, _ in bad if it.tensor and it.tensor != ALL_TENSORS]

@@ -17,9 +17,6 @@ from weightlint import dtype
 from weightlint.finding import Level, Place, printable
 from weightlint.names import fold, patterns
 from weightlint.rule import Need, Rule
-from weightlint.verifying.advice import cure
-from weightlint.verifying.buffers import is_mask
-from weightlint.verifying.place import owner, spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +31,8 @@ Hit = tuple[str, "Span", "Stats"]
 
 def check(case: Case) -> Iterator[Finding]:
     """Tell of tensors with values that are not finite, those of one family and kind together."""
+    from weightlint.verifying.buffers import is_mask
+
     groups: dict[tuple[object, ...], list[Hit]] = defaultdict(list)
     for job, row in case.seen.entries():
         for span, stats in zip(job.spans, row.stats, strict=True):
@@ -45,6 +44,9 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _finding(case: Case, hits: Sequence[Hit]) -> Finding:
+    from weightlint.verifying.advice import cure
+    from weightlint.verifying.place import owner, spot
+
     file, span, stats = hits[0]
     files = tuple(dict.fromkeys(file for file, *_ in hits))
     first = next(it for it in stats.spots if it.what in KINDS)

@@ -17,10 +17,6 @@ from typing import TYPE_CHECKING
 from weightlint.finding import Level, Place, counted, printable
 from weightlint.names import fold, patterns
 from weightlint.rule import Need, Rule
-from weightlint.verifying.advice import cure
-from weightlint.verifying.breaks import breaks
-from weightlint.verifying.extremes import extremes
-from weightlint.verifying.place import owner, spot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,6 +33,9 @@ FEW = 6
 
 def check(case: Case) -> Iterator[Finding]:
     """Tell of negative scales and of magnitudes that cannot be, those of one family together."""
+    from weightlint.verifying.breaks import breaks
+    from weightlint.verifying.extremes import extremes
+
     negative: dict[object, list[tuple[str, Span, int, int]]] = defaultdict(list)
     for job, row in case.seen.entries():
         for span, stats in zip(job.spans, row.stats, strict=True):
@@ -65,6 +64,9 @@ def _is_told(case: Case, file: str, span: Span, stats: Stats) -> bool:
 
 
 def _negative(case: Case, hits: Sequence[tuple[str, Span, int, int]]) -> Finding:
+    from weightlint.verifying.advice import cure
+    from weightlint.verifying.place import owner, spot
+
     file, span, count, first = hits[0]
     files = tuple(dict.fromkeys(file for file, *_ in hits))
     where = (
@@ -83,6 +85,9 @@ def _negative(case: Case, hits: Sequence[tuple[str, Span, int, int]]) -> Finding
 
 
 def _extreme(case: Case, found: Sequence[Extreme]) -> Finding:
+    from weightlint.verifying.advice import cure
+    from weightlint.verifying.place import owner, spot
+
     it = found[0]
     files = tuple(dict.fromkeys(each.file for each in found))
     peak = it.stats.peak
@@ -101,6 +106,8 @@ def _extreme(case: Case, found: Sequence[Extreme]) -> Finding:
 
 
 def _out_of_line(case: Case, off: Break) -> Finding:
+    from weightlint.verifying.advice import cure
+
     layers = counted(len(off.layers), "layer") if len(off.layers) > FEW else _listed(off.layers)
     low, high = (f"{factor:.3g}" for factor in off.factors)
     factor = low if low == high else f"{low} to {high}"
