@@ -170,7 +170,7 @@ def _own_schema(file: Path) -> Schema:
 def _choose_schema(case: Case, arch: str | None, file: str | None) -> None:
     if file is not None:
         case.schema = _own_schema(Path(file))
-    elif isinstance(case.config, Keys) and arch not in schemas.names():
+    elif isinstance(case.config, Keys) and (arch not in schemas.names() or _is_of_gguf(arch)):
         _choose_by_keys(case, case.config, arch)
     elif arch is not None:
         case.schema = schemas.load(arch)
@@ -199,6 +199,11 @@ def widths_of(case: Case) -> Widths | None:
     expect(case)
     settle(case)
     return widths(case.index, case.joined.expected) if case.spelling is not None else None
+
+
+def _is_of_gguf(arch: str | None) -> bool:
+    """Tell whether GGUF has an architecture of a name, which is meant where a GGUF file is asked about."""
+    return f"gguf/{_stem(arch or '')}" in schemas.names("gguf")
 
 
 def _choose_by_keys(case: Case, config: Keys, arch: str | None) -> None:
