@@ -93,20 +93,17 @@ def test_a_file_that_was_edited_in_a_clone(clone: Path) -> None:
     assert "changed after git last saw it" in found.message
 
 
+def without_large_files(clone: Path, folder: Path) -> Path:
+    """Clone a clone as GIT_LFS_SKIP_SMUDGE=1 does, with pointers in the place of large files."""
+    pointers = folder / "pointers"
+    plain = ("-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false")
+    git(folder, *plain, "clone", "-q", str(clone), str(pointers))
+    return pointers
+
+
 def test_a_clone_without_its_large_files(clone: Path, tmp_path: Path) -> None:
     """GIT_LFS_SKIP_SMUDGE=1 leaves a folder of pointers, to hold a download against."""
-    pointers = tmp_path / "pointers"
-    git(
-        tmp_path,
-        "-c",
-        "filter.lfs.smudge=",
-        "-c",
-        "filter.lfs.required=false",
-        "clone",
-        "-q",
-        str(clone),
-        str(pointers),
-    )
+    pointers = without_large_files(clone, tmp_path)
     assert lfs_pointer.parse((pointers / FIRST).read_bytes()) is not None
     here = laid(tmp_path / "here", FILES)
     assert any(
@@ -119,18 +116,7 @@ def test_a_clone_without_its_large_files(clone: Path, tmp_path: Path) -> None:
 
 def test_downloads_in_the_place_of_pointers(clone: Path, tmp_path: Path) -> None:
     """`git lfs pull` by other means: git's index still has the size of the pointer, so nobody edited the file."""
-    pointers = tmp_path / "pointers"
-    git(
-        tmp_path,
-        "-c",
-        "filter.lfs.smudge=",
-        "-c",
-        "filter.lfs.required=false",
-        "clone",
-        "-q",
-        str(clone),
-        str(pointers),
-    )
+    pointers = without_large_files(clone, tmp_path)
     laid(pointers, FILES)
     assert f"2 of 3 files have a sha256 from {CLONE}" in silent(pointers).notes
     flip(pointers / FIRST)

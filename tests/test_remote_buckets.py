@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import pickle
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from web import Web
+from web import Web, model, told
 
 from weightlint import api
 from weightlint.errors import NothingFoundError, UsageError
-from weightlint.outputs.json import OUTPUT
 from weightlint.remote import patience
-from weightlint.synth import synth
 
 fsspec = pytest.importorskip("fsspec", reason="weightlint[remote]")
 s3fs = pytest.importorskip("s3fs", reason="the file system of s3://")
@@ -30,16 +27,13 @@ if TYPE_CHECKING:
 
     from web import Handler
 
-    from weightlint.finding import Report
 
 SHARD = "model-00002-of-00003.safetensors"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("model")
-    synth(made, arch="deepseek_v3", tiny=True, shards=3)
-    return made
+    return model(tmp_path_factory, shards=3)
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +62,6 @@ def s3(folder: Path) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "FIRST", 0.001)
-
-
-def told(report: Report) -> dict[str, Any]:
-    """Return a report as JSON values, without what differs from place to place and run to run."""
-    stream = io.StringIO()
-    OUTPUT(report, stream)
-    table: dict[str, Any] = json.loads(stream.getvalue())
-    del table["target"], table["summary"]["seconds"]
-    return table
 
 
 @pytest.mark.usefixtures("s3")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dcp_toy
 import gguf_toy
@@ -13,10 +11,9 @@ import pytest
 import torch_toy
 import toy
 from hub import Hub
-from web import Web
+from web import Web, told
 
 from weightlint import api
-from weightlint.outputs.json import OUTPUT
 from weightlint.remote import patience
 from weightlint.remote.store import HEAD
 
@@ -27,18 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from weightlint.finding import Report
 
 ROWS = [(f"model.layers.{at}.mlp.up_proj.weight", "F32", (64, 512)) for at in range(30)]
-
-
-def told(report: Report) -> dict[str, Any]:
-    """Return a report as JSON values, without what differs from place to place and run to run."""
-    stream = io.StringIO()
-    OUTPUT(report, stream)
-    table: dict[str, Any] = json.loads(stream.getvalue())
-    del table["target"], table["summary"]["seconds"]
-    return table
 
 
 def large_vocabulary() -> gguf_toy.GgufFile:

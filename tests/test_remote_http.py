@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import struct
 import subprocess
 import sys
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
@@ -17,12 +16,11 @@ from click.testing import CliRunner
 pytest.importorskip("aiohttp", reason="the client of weightlint[remote]")
 pytest.importorskip("fsspec", reason="weightlint[remote]")
 
-from web import Web, answer, redirect, short, status, whole
+from web import Web, answer, model, redirect, short, status, told, whole
 
 from weightlint import api
 from weightlint.cli import app
 from weightlint.errors import NothingFoundError, UsageError
-from weightlint.outputs.json import OUTPUT
 from weightlint.remote import client, patience
 from weightlint.remote.address import followed
 from weightlint.remote.client import Part
@@ -44,9 +42,7 @@ SHARD = "model-00002-of-00024.safetensors"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("model")
-    synth(made, arch="deepseek_v3", tiny=True, shards=24)
-    return made
+    return model(tmp_path_factory, shards=24)
 
 
 @pytest.fixture
@@ -58,15 +54,6 @@ def web(folder: Path) -> Iterator[Web]:
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "FIRST", 0.001)
-
-
-def told(report: Report) -> dict[str, Any]:
-    """Return a report as JSON values, without what differs from place to place and run to run."""
-    stream = io.StringIO()
-    OUTPUT(report, stream)
-    table: dict[str, Any] = json.loads(stream.getvalue())
-    del table["target"], table["summary"]["seconds"]
-    return table
 
 
 def codes(report: Report) -> dict[str, str]:

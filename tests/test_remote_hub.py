@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 from hub import COMMIT, Hub
-from web import Web, status
+from web import Web, model, status, told
 
 from weightlint import api
 from weightlint.cli import app
 from weightlint.errors import UsageError
-from weightlint.outputs.json import OUTPUT
 from weightlint.remote import patience
 from weightlint.remote.hub_address import Repository, page, parse
-from weightlint.synth import synth
 
 pytest.importorskip("huggingface_hub", reason="the client of hf://")
 pytest.importorskip("aiohttp", reason="the client of weightlint[remote]")
@@ -28,16 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from weightlint.finding import Report
 
 SHARD = "model-00002-of-00003.safetensors"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("model")
-    synth(made, arch="deepseek_v3", tiny=True, shards=3)
-    return made
+    return model(tmp_path_factory, shards=3)
 
 
 @pytest.fixture
@@ -47,15 +40,6 @@ def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setenv("HF_TOKEN", "hf_hush")
         monkeypatch.setattr(patience, "FIRST", 0.001)
         yield Hub(web, cdn)
-
-
-def told(report: Report) -> dict[str, Any]:
-    """Return a report as JSON values, without what differs from place to place and run to run."""
-    stream = io.StringIO()
-    OUTPUT(report, stream)
-    table: dict[str, Any] = json.loads(stream.getvalue())
-    del table["target"], table["summary"]["seconds"]
-    return table
 
 
 @pytest.mark.parametrize(

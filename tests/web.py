@@ -6,6 +6,8 @@ happens to all of them. Every request is in `log`.
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import socket
 import threading
@@ -17,9 +19,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import unquote, urlsplit
 
+from weightlint.outputs.json import OUTPUT
+from weightlint.synth import synth
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
+
+    from weightlint.finding import Report
 
     Fault = Callable[["Handler"], bool]
     """What happens to a request instead of an answer, or False to answer it all the same."""
@@ -240,3 +249,19 @@ def answer(code: int, body: bytes, headers: dict[str, str], length: int | None =
         return True
 
     return fault
+
+
+def model(factory: pytest.TempPathFactory, *, shards: int) -> Path:
+    """Return the folder of a small DeepSeek-V3."""
+    made = factory.mktemp("model")
+    synth(made, arch="deepseek_v3", tiny=True, shards=shards)
+    return made
+
+
+def told(report: Report) -> dict[str, Any]:
+    """Return a report as JSON values, without what differs from place to place and run to run."""
+    stream = io.StringIO()
+    OUTPUT(report, stream)
+    table: dict[str, Any] = json.loads(stream.getvalue())
+    del table["target"], table["summary"]["seconds"]
+    return table

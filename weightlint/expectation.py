@@ -90,7 +90,7 @@ def _recognise(case: Case, plain: Expected, table: Mapping[str, Any] | None) -> 
     from weightlint.recognising import recognise
 
     declared = (case.quant, table) if case.quant is not None and table is not None else None
-    found = recognise(case.index, plain, QUANTS, declared)
+    found = recognise(case.index, plain, QUANTS, declared, case.scheme)
     if found is not None:
         case.recognised, case.scheme = found, found.scheme
 

@@ -117,18 +117,6 @@ def texts(table: Table, *keys: str) -> tuple[str, ...]:
     )
 
 
-def one_of(table: Table, key: str, choices: tuple[str, ...]) -> str:
-    """Return one of a few texts, the first where the table does not say.
-
-    Raises:
-        BadFieldError: it is something else.
-    """
-    value = table.get(key, choices[0])
-    if isinstance(value, str) and value in choices:
-        return value
-    raise bad(key, f"is {value!r}, not one of {', '.join(choices)}")
-
-
 def bits_and_group(table: Table) -> tuple[int, int]:
     """Return the bits of a number and the group size, -1 for one group.
 

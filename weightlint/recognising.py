@@ -18,7 +18,7 @@ from weightlint.scheme import KINDS, Scheme
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from weightlint.expected import Expected, Slot
+    from weightlint.expected import Box, Expected, Slot
     from weightlint.form import Form
     from weightlint.index import Index
     from weightlint.quant import Quant, Table
@@ -42,14 +42,21 @@ class Recognised:
 
 
 def recognise(
-    index: Index, plain: Expected, quants: Mapping[str, Quant], declared: tuple[Quant, Table] | None
+    index: Index,
+    plain: Expected,
+    quants: Mapping[str, Quant],
+    declared: tuple[Quant, Table] | None,
+    scheme: Scheme | None,
 ) -> Recognised | None:
-    """Return the quantisation of the tensors where it is another than what is declared, None where that fits."""
+    """Return the quantisation of the tensors where it is another than what is declared, None where that fits.
+
+    `scheme` is what the declared table gives.
+    """
     if _is_all_plain(index, plain):
         return None
     sample = [share for slot in _weights(plain) for share in _sampled(slot)]
     other = [slot for slot in sample if not _is_plain(index, slot)]
-    scheme = settled(index, plain, declared[0].read(declared[1])) if declared is not None else _NOTHING
+    scheme = scheme or _NOTHING
     right = len(_right(index, other, scheme))
     if 2 * right >= len(other):
         return None
@@ -182,11 +189,19 @@ def _is_weight(slot: Slot) -> bool:
 
 
 def _sampled(slot: Slot) -> Iterator[Slot]:
-    """Yield some weights of a family, each as a slot of its own."""
-    coords = list(slot.coords())
-    step = max(1, len(coords) // PER_FAMILY)
-    for coord in coords[::step][:PER_FAMILY]:
-        yield replace(slot, boxes=(tuple((number,) for number in coord),))
+    """Return some weights of a family, each as a slot of its own: from first to last, without listing the others."""
+    singles = dict.fromkeys(_single(slot, part) for part in range(PER_FAMILY))
+    return (replace(slot, boxes=(single,)) for single in singles)
+
+
+def _single(slot: Slot, part: int) -> Box:
+    box = slot.boxes[_nearest(len(slot.boxes), part)]
+    return tuple((axis[_nearest(len(axis), part)],) for axis in box)
+
+
+def _nearest(count: int, part: int) -> int:
+    """Return the place of one of `PER_FAMILY` parts in a list, the first and the last among them."""
+    return part * (count - 1) // (PER_FAMILY - 1)
 
 
 def _is_plain(index: Index, slot: Slot) -> bool:

@@ -103,7 +103,7 @@ def _key() -> Iterator[str]:
     yield "<div class=key aria-hidden=true>"
     yield f"<span><b>far below</b>{low}<i></i>{high}<b>far above what is usual</b></span>"
     yield '<span><i class="low6 down"></i><i class="high6 up"></i><b>two steps or more</b></span>'
-    yield '<span><i class="found" data-code="701"></i><b>a finding, WL701</b></span>'
+    yield '<span><i class="found"></i><b>a finding, by the number of its code</b></span>'
     yield '<span><i class="none"></i><b>no such tensor</b></span></div>'
 
 

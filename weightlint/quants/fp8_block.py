@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weightlint.config import BadFieldError
 from weightlint.form import Form, Part
 from weightlint.modules import Listed, OfKind
 from weightlint.quant import Quant
-from weightlint.quant_table import one_of, said, texts
+from weightlint.quant_table import pair, said, texts, word
 from weightlint.scaled import KV_SCALES, POWERS
 from weightlint.scheme import Scheme
 
@@ -28,7 +27,6 @@ SCALES = frozenset({"F32", "BF16", "F16", "F8_E8M0"})
 MX_BLOCK = (1, 32)
 """MXFP8: 32 inputs share a power of two, whose exponent may be stored as U8."""
 
-FIELD = "quantization_config.weight_block_size"
 SCALE = "weight_scale_inv"
 FP4_GROUP = 32
 """Inputs that share a scale. Source: transformers, integrations/finegrained_fp8.py FP8Experts."""
@@ -40,12 +38,9 @@ def block(table: Table) -> tuple[int, int]:
     Raises:
         BadFieldError: it is no pair of whole numbers above 0.
     """
-    size = table.get("weight_block_size")
-    if size is None and said(table, "quant_method") == "mxfp8":
+    if table.get("weight_block_size") is None and said(table, "quant_method") == "mxfp8":
         return MX_BLOCK
-    if isinstance(size, list | tuple) and len(size) == 2 and all(type(n) is int and n > 0 for n in size):
-        return size[0], size[1]
-    raise BadFieldError(FIELD, f"is {size}, not two whole numbers above 0")
+    return pair(table, "weight_block_size")
 
 
 def form(rows: int, columns: int, scale: str = SCALE, *, powers: bool = False) -> Form:
@@ -92,8 +87,8 @@ def read(table: Table) -> Scheme:
         BadFieldError: a value cannot be.
     """
     plain = Listed(texts(table, "modules_to_not_convert", "ignored_layers"))
-    scale = one_of(table, "scale_name", (SCALE, "scale"))
-    experts = one_of(table, "expert_dtype", ("fp8", "fp4"))
+    scale = word(table, "scale_name", {SCALE, "scale"}, default=SCALE)
+    experts = word(table, "expert_dtype", {"fp8", "fp4"}, default="fp8")
     packed = ((OfKind(frozenset({"expert"})), fp4(scale)),) if experts == "fp4" else ()
     default = form(*block(table), scale, powers=said(table, "scale_fmt") == "ue8m0")
     return Scheme(default=default, groups=((plain, None), *packed), mtp=False, beside=KV_SCALES)

@@ -6,12 +6,12 @@ what is read: vllm 0.33.0, quantization/modelopt.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from weightlint.form import Dim, Form, Part
 from weightlint.modules import AnyOf, Listed, containing, wildcards
 from weightlint.quant import Quant
-from weightlint.quant_table import above_zero, bad, inner, said, texts, word
+from weightlint.quant_table import above_zero, inner, said, texts, word
 from weightlint.scaled import (
     DYNAMIC,
     FP8_NUMBERS,
@@ -107,19 +107,13 @@ def read(table: Table) -> Scheme:
 def _layers(own: Table) -> Iterator[tuple[Modules, Form]]:
     """Yield what single modules are quantised by, where the algorithms are mixed."""
     by_form: dict[tuple[str, int], tuple[Form, list[str]]] = {}
-    for name, layer in inner(own, "quantized_layers").items():
-        at = f"quantized_layers.{name}."
-        made = _form(_is_table(layer, at), at)
+    layers = inner(own, "quantized_layers")
+    for name in layers:
+        made = _form(inner(layers, name, at="quantized_layers."), f"quantized_layers.{name}.")
         by_form.setdefault((made.says, made.block[1]), (made, []))[1].append(name)
     for made, names in by_form.values():
         exact = [name for name in names if "*" not in name]
         yield AnyOf((Listed(exact), wildcards([name for name in names if "*" in name]))), made
-
-
-def _is_table(value: object, at: str) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise bad(at.removesuffix("."), "is not a table")
 
 
 def _form(table: Table, at: str) -> Form:

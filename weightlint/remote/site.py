@@ -36,6 +36,16 @@ class Listing:
     folders: frozenset[str] = frozenset()
 
 
+def listed(entries: Mapping[str, Entry], folder: str) -> Listing:
+    """Return one folder of files that are known by their paths."""
+    prefix = f"{folder}/" if folder else ""
+    below = {path[len(prefix) :]: entry for path, entry in entries.items() if path.startswith(prefix)}
+    return Listing(
+        {name: entry for name, entry in below.items() if "/" not in name},
+        frozenset(name.partition("/")[0] for name in below if "/" in name),
+    )
+
+
 class Site(Protocol):
     """One folder on the network; it can be pickled."""
 

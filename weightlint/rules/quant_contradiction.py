@@ -16,9 +16,9 @@ from weightlint.declarations import IN
 from weightlint.finding import Level, printable
 from weightlint.keys import Keys
 from weightlint.packing import take_packed
+from weightlint.quant_misfits import formed, plain_rows, without_companions
 from weightlint.rule import Need, Rule
 from weightlint.scheme import KINDS
-from weightlint.stored import formed, plain_rows, without_companions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from weightlint.case import Case
     from weightlint.expected import Slot
     from weightlint.finding import Finding
+    from weightlint.quant_misfits import Hits
     from weightlint.recognising import Recognised
     from weightlint.scheme import Scheme
-    from weightlint.stored import Hits
 
 
 def check(case: Case) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ class Blocked:
         self._numbers = [NUMBERS[field.number] for field in fields]
         self._top = [0] * len(fields)
         self._kept: list[Bits] = []
-        self._squares, self._sampled = 0.0, 0
+        self.squares, self.sampled = 0.0, 0
         self._exponents = np.zeros(512, np.int64)
 
     @property
@@ -43,21 +43,8 @@ class Blocked:
         return max(number.value(top) for number, top in zip(self._numbers, self._top, strict=True))
 
     @property
-    def squares(self) -> float:
-        """Return the sum of the squares of the scales that were sampled."""
-        self._weigh()
-        return self._squares
-
-    @property
-    def sampled(self) -> int:
-        """Return how many scales were sampled."""
-        self._weigh()
-        return self._sampled
-
-    @property
     def median(self) -> float:
         """Return the median of the first scales that are not 0, to a power of two below it."""
-        self._weigh()
         total = int(self._exponents.sum())
         place = int(np.searchsorted(np.cumsum(self._exponents), (total + 1) // 2))
         return float(2.0 ** (place - 256)) if total else 0.0
@@ -77,7 +64,7 @@ class Blocked:
             if not which:
                 self._kept.append(bits[:: _SAMPLE * field.times].copy())
         if len(self._kept) > _KEPT:
-            self._weigh()
+            self.weigh()
 
     def sample(self, data: Bytes) -> None:
         """Take nothing: the scales are sampled as they come."""
@@ -105,14 +92,14 @@ class Blocked:
         start, width = offset + field.at, field.width
         return lambda place: start + place // field.times * self._unit + place % field.times * width
 
-    def _weigh(self) -> None:
+    def weigh(self) -> None:
         """Add what was kept of the first field to the squares and the median."""
         if not self._kept:
             return
         values = self._numbers[0].values(np.concatenate(self._kept)).astype(np.float64)
         self._kept.clear()
-        self._squares += float(np.add.reduce(np.square(values)))
-        self._sampled += len(values)
+        self.squares += float(np.add.reduce(np.square(values)))
+        self.sampled += len(values)
         _, exponents = np.frexp(values[values > 0])
         self._exponents += np.bincount(np.clip(exponents - 1, -256, 255) + 256, minlength=512)
 

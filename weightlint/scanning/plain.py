@@ -37,7 +37,7 @@ class Plain:
         self.scale = span.scale and not number.unsigned
         self.wrong = Wrong()
         self.median = 0.0
-        self._squares, self._sampled = 0.0, 0
+        self.squares, self.sampled = 0.0, 0
         self._kept: list[Bits] = []
         self._room: tuple[Bits, NDArray[np.bool_]] | None = None
         self._top, self._peak = 0, span.start
@@ -51,18 +51,6 @@ class Plain:
     def peak(self) -> int:
         """Return the byte in the file at which the largest finite magnitude stands."""
         return self._peak
-
-    @property
-    def squares(self) -> float:
-        """Return the sum of the squares of what was sampled."""
-        self._weigh()
-        return self._squares
-
-    @property
-    def sampled(self) -> int:
-        """Return how many finite numbers were sampled."""
-        self._weigh()
-        return self._sampled
 
     def feed(self, data: Bytes, offset: int) -> None:
         """Look at the next bytes of the tensor, `offset` is that of the first one in the file."""
@@ -90,9 +78,9 @@ class Plain:
         """Take a few numbers for the mean square."""
         self._kept.append(self.number.bits(data).copy())
         if sum(map(len, self._kept)) >= _WEIGHED:
-            self._weigh()
+            self.weigh()
 
-    def _weigh(self) -> None:
+    def weigh(self) -> None:
         """Add the squares of what was kept."""
         if not self._kept:
             return
@@ -103,8 +91,8 @@ class Plain:
         with np.errstate(over="ignore"):
             # np.dot would wake the threads of its library, which then stand in the way of ours
             squares = float(np.add.reduce(np.square(values)))
-        self._squares = min(self._squares + squares, MOST_SQUARES)
-        self._sampled += len(values)
+        self.squares = min(self.squares + squares, MOST_SQUARES)
+        self.sampled += len(values)
 
     def _look_for_nan(self, bits: Bits, offset: int) -> None:
         """Count what is not finite, and find the largest of the rest."""

@@ -134,6 +134,7 @@ class _Watch:
         seen = self._numbers
         if seen is None:
             return Stats(prints=prints, samples=samples)
+        seen.weigh()
         return Stats(
             absmax=seen.absmax,
             peak=seen.peak,

@@ -20,7 +20,7 @@ from weightlint.gguf.parts import part, part_name
 from weightlint.remote.address import Address, escaped, is_sound, shown
 from weightlint.remote.client import Part
 from weightlint.remote.hub_address import page
-from weightlint.remote.site import Entry, Listing
+from weightlint.remote.site import Entry, Listing, listed
 from weightlint.remote.store import RemoteStore
 from weightlint.series import MAX_FILES
 
@@ -71,12 +71,7 @@ class Web:
 
     def list(self, folder: str) -> Listing:
         """List what was found by name."""
-        prefix = f"{folder}/" if folder else ""
-        below = {path[len(prefix) :]: entry for path, entry in self.found.items() if path.startswith(prefix)}
-        return Listing(
-            {name: entry for name, entry in below.items() if "/" not in name},
-            frozenset(name.partition("/")[0] for name in below if "/" in name),
-        )
+        return listed(self.found, folder)
 
     def address(self, path: str) -> Address:
         """Return where a file is asked for."""

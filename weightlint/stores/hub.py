@@ -21,7 +21,7 @@ from weightlint.remote import patience
 from weightlint.remote.address import Address
 from weightlint.remote.answer import AGAIN
 from weightlint.remote.hub_address import Repository, parse
-from weightlint.remote.site import Entry, Listing
+from weightlint.remote.site import Entry, Listing, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,12 +51,7 @@ class Hub:
 
     def list(self, folder: str) -> Listing:
         """List one folder."""
-        prefix = f"{folder}/" if folder else ""
-        below = {path[len(prefix) :]: entry for path, entry in self.tree.items() if path.startswith(prefix)}
-        return Listing(
-            {name: entry for name, entry in below.items() if "/" not in name},
-            frozenset(name.partition("/")[0] for name in below if "/" in name),
-        )
+        return listed(self.tree, folder)
 
     def address(self, path: str) -> Address:
         """Return where the hub resolves a file; it redirects to where the bytes are."""

@@ -26,24 +26,23 @@ Hits = dict["Slot", "dict[Coord, int]"]
 def plain_rows(case: Case) -> Hits:
     """Return the plain weights that stand where the scheme has quantised ones, and explain them."""
     hits: Hits = {}
-    for slot in [
-        slot for slot in case.joined.expected.slots if slot.form is not None and slot.plain is not None
-    ]:
+    for slot in case.joined.expected.slots:
         plain = slot.plain
-        assert plain is not None
-        if plain.axes != slot.axes:
-            continue  # a dialect that cuts a weight in pieces: the plain one has another name there
-        found = _stored_plain(case, slot) if plain.pattern == slot.pattern else _instead(case, slot, plain)
+        # a dialect may cut a weight in pieces, or number other things: the plain one has another name there
+        if plain is None or plain.axes != slot.axes:
+            continue
+        found = (
+            _stored_plain(case, slot, plain) if plain.pattern == slot.pattern else _instead(case, slot, plain)
+        )
         if found:
             hits[slot] = found
     return hits
 
 
-def _stored_plain(case: Case, slot: Slot) -> dict[Coord, int]:
+def _stored_plain(case: Case, slot: Slot, plain: Slot) -> dict[Coord, int]:
     """Take the rows of a weight that have its name and are plain."""
-    assert slot.plain is not None
     kinds = case.ledger.misfits.get(slot, {})
-    wrong = [kind for kind in kinds if kind.dtype in FLOATS and kind.shape == slot.plain.shape]
+    wrong = [kind for kind in kinds if kind.dtype in FLOATS and kind.shape == plain.shape]
     rows = {row for kind in wrong for row in case.ledger.take_misfits(slot, kind)}
     by_name = {case.index.names[row]: row for row in rows}
     return {
@@ -55,8 +54,7 @@ def _stored_plain(case: Case, slot: Slot) -> dict[Coord, int]:
 
 def _instead(case: Case, slot: Slot, plain: Slot) -> dict[Coord, int]:
     """Take the plain weights that stand beside the names that the scheme gives."""
-    # a dialect may number other things than the plain name does
-    missing = case.ledger.missing.get(slot, set()) if plain.axes == slot.axes else set()
+    missing = case.ledger.missing.get(slot, set())
     rows = {coord: row for coord in missing if (row := case.index.rows.get(plain.name(coord))) is not None}
     extra = {
         coord: row for coord, row in rows.items() if row in case.ledger.extra.get(plain.template, {}).values()
