@@ -200,3 +200,13 @@ def test_names_of_parts() -> None:
     assert named("a.q_proj.weight", "weight_scale") == "a.q_proj.weight_scale"
     assert named("a.experts.gate_up_proj", "weight_scale") == "a.experts.gate_up_proj_scale"
     assert named("a.experts.gate_up_proj", "weight") == "a.experts.gate_up_proj"
+
+
+@pytest.mark.parametrize("loader", ["vllm@0.33.0", "sglang@0.5.23", "transformers"])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_scheme_breaks_a_loader(name: str, loader: str, tmp_path: Path) -> None:
+    """Where the engine of a loader does not follow a scheme, that is said and nothing is guessed."""
+    report = check(str(made(name).write(tmp_path / "ckpt")), loader=loader, plan="tp=1")
+    assert {it.code for it in report.findings} <= {"WL403", "WL502", "WL601", "WL602"}
+    followed = asked(name).get("name", name) == "fp8_block" and name != "mxfp8"
+    assert followed or "WL602" not in {it.code for it in report.findings}

@@ -13,6 +13,7 @@ from weightlint.drawer import Drawer
 from weightlint.errors import UsageError, nearest
 from weightlint.finding import printable
 from weightlint.keys import Keys
+from weightlint.quant import declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +57,7 @@ def expect(case: Case) -> None:
         # the types of a GGUF file are its own, whatever the original was stored in
         table = None if case.checkpoint.format == "gguf" else case.config.quantization
         if table:
-            case.quant = next((it for it in QUANTS.values() if it.declared(table)), None)
+            case.quant = declared(QUANTS, table)
             if case.quant is None:
                 method = printable(str(table.get("quant_method", "no quant_method")))
                 case.unexpanded = (
@@ -89,8 +90,8 @@ def _recognise(case: Case, plain: Expected, table: Mapping[str, Any] | None) -> 
         return
     from weightlint.recognising import recognise
 
-    declared = (case.quant, table) if case.quant is not None and table is not None else None
-    found = recognise(case.index, plain, QUANTS, declared, case.scheme)
+    said = (case.quant, table) if case.quant is not None and table is not None else None
+    found = recognise(case.index, plain, QUANTS, said, case.scheme)
     if found is not None:
         case.recognised, case.scheme = found, found.scheme
 

@@ -47,3 +47,13 @@ class Quant:
         from weightlint.quantising import quantised
 
         return quantised(expected, self.read(table))
+
+
+def declared(quants: Mapping[str, Quant], table: Table) -> Quant | None:
+    """Return the one of these that a quantisation table asks for, None if none does.
+
+    Those named after its method are asked first, so that the others need not be loaded.
+    """
+    method = str(table.get("quant_method", "")).replace("-", "_")
+    names = sorted(quants, key=lambda name: not (method and name.startswith(method)))
+    return next((quants[name] for name in names if quants[name].declared(table)), None)

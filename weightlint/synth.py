@@ -22,6 +22,7 @@ from weightlint.errors import UsageError
 from weightlint.expansion import expand
 from weightlint.expected import Presence
 from weightlint.names import natural
+from weightlint.quant import declared
 from weightlint.shrink import shrink
 
 if TYPE_CHECKING:
@@ -130,9 +131,9 @@ def _quantised(expected: Expected, config: Config) -> Expected:
     if table is None:
         return expected
     quants: Drawer[Quant] = Drawer("quants", "QUANT")
-    for quant in quants.values():
-        if quant.declared(table):
-            return quant.rewrite(expected, table)
+    quant = declared(quants, table)
+    if quant is not None:
+        return quant.rewrite(expected, table)
     message = f"no quant here writes quantization_config.quant_method = {table.get('quant_method')!r}"
     raise UsageError(message)
 

@@ -135,8 +135,9 @@ def predict(case: Case) -> Prediction | str:
     contract = case.contract
     if contract is None or not contract.families or case.checkpoint.format == "gguf":
         return f"what {release.loader.says} does with each tensor is not recorded"
-    if case.quant is not None and case.quant.name not in release.loader.quants:
-        return f"what {release.loader.says} does with tensors of {case.quant.title} is not followed"
+    other = _unfollowed(case, release)
+    if other is not None:
+        return f"what {release.loader.says} does with tensors of {other} is not followed"
     plan = case.plan or Plan()
     architecture = next(iter(case.config.architectures), "")
     family = contract.family(case.arch or "", release.version, architecture, expert_parallel=plan.ep > 1)
@@ -145,6 +146,13 @@ def predict(case: Case) -> Prediction | str:
     if case.checkpoint.names_only:
         return "only an index file was given: no headers, so no dtypes and shapes"
     return Prediction(case, release, contract, family, model_of(case, family), plan)
+
+
+def _unfollowed(case: Case, release: Release) -> str | None:
+    """Name the form of declared weights that no engine here follows, None if all are plain or followed."""
+    table = case.config.quantization if case.config is not None else None
+    forms = case.quant.read(table).forms if case.quant is not None and table is not None else ()
+    return next((form.name for form in forms if form.name not in release.loader.quants), None)
 
 
 def model_of(case: Case, family: Family) -> Model:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from weightlint.expectation import QUANTS
 from weightlint.loading.model import Model, Refused, module_of
 from weightlint.loading.outcome import Failure
+from weightlint.quant import declared
+from weightlint.quantising import quantised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,17 +33,17 @@ def read(expected: Expected, config: Config, family: Family, *, dtype: str = "bf
         lambda slot: () if any(_is_omitted(slot, it, config.data) for it in family.omit) else (slot,)
     )
     table = config.quantization
-    quant = next((it for it in QUANTS.values() if table and it.declared(table)), None)
+    quant = declared(QUANTS, table) if table else None
     if quant is None or table is None or quant.name != "fp8_block":
         return Model(kept, dtype=dtype, config=config.data)
     chosen = _Chosen(family, table, config.data)
     marked = kept.replace(chosen.marked)
     bare = {key: value for key, value in table.items() if key not in LISTS}
-    rows, columns = table["weight_block_size"]
+    scheme = quant.read(bare)
     return Model(
-        quant.rewrite(marked, bare),
+        quantised(marked, scheme),
         dtype=dtype,
-        block=(rows, columns),
+        block=scheme.default.block if scheme.default is not None else None,
         config=config.data,
         refused=tuple(chosen.refused),
     )

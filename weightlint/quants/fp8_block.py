@@ -49,7 +49,7 @@ def form(rows: int, columns: int, scale: str = SCALE, *, powers: bool = False) -
     With `powers` a scale may be an exponent.
     """
     return Form(
-        name="fp8_block",
+        name="mxfp8" if (rows, columns) == MX_BLOCK else "fp8_block",
         bits=8,
         block=(rows, columns),
         says=f"weight_block_size [{rows}, {columns}]",
